@@ -1,0 +1,1 @@
+"""Compiled kernels: book, gate, ledger, window. They import nothing from TitanFlow."""

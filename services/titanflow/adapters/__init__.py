@@ -1,0 +1,1 @@
+"""Adapters: where data, manifests and other worlds enter."""

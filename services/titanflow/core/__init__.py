@@ -1,0 +1,1 @@
+"""The pure core: deterministic, without clock, chance, input or output."""

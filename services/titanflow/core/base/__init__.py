@@ -1,0 +1,1 @@
+"""The alphabet of the core: ids, integers, instants, chance, errors. No trading words live here."""

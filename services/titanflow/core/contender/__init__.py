@@ -1,0 +1,1 @@
+"""Stage 3 of the line, decide: everything that competes turns beliefs into signals and intents."""

@@ -1,0 +1,1 @@
+"""Stage 5a of the line, trade: verdicts become orders."""

@@ -1,0 +1,42 @@
+"""The vocabulary: immutable records that something happened, one file per family."""
+
+from __future__ import annotations
+
+from titanflow.core.facts.belief import Belief
+from titanflow.core.facts.control import (
+    CancelOrders,
+    Checkpoint,
+    KillRuling,
+    KillSwitch,
+    StateChange,
+)
+from titanflow.core.facts.decision import Explanation, Intent, Part, Signal, Verdict
+from titanflow.core.facts.fact import Fact
+from titanflow.core.facts.market import Bar, Dividend, MarketEvent, Quarantine, Split
+from titanflow.core.facts.money import Entry, Standing
+from titanflow.core.facts.order import Fill, Order, OrderUpdate
+
+__all__ = [
+    "Bar",
+    "Belief",
+    "CancelOrders",
+    "Checkpoint",
+    "Dividend",
+    "Entry",
+    "Explanation",
+    "Fact",
+    "Fill",
+    "Intent",
+    "KillRuling",
+    "KillSwitch",
+    "MarketEvent",
+    "Order",
+    "OrderUpdate",
+    "Part",
+    "Quarantine",
+    "Signal",
+    "Split",
+    "Standing",
+    "StateChange",
+    "Verdict",
+]

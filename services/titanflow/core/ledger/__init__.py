@@ -1,0 +1,1 @@
+"""Stage 6 of the line, post: fills become double entries."""

@@ -1,0 +1,1 @@
+"""Stage 2 of the line, perceive: market events become beliefs."""

@@ -1,0 +1,1 @@
+"""What people declare: manifests as pydantic models, and the integer ground compiled from them."""

@@ -1,0 +1,1 @@
+"""Drivers of the arena: the only place with a clock."""
