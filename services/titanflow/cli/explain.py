@@ -1,0 +1,123 @@
+"""How is one decision explained in a terminal? As its story, from inputs to result."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import typer
+
+from titanflow.cli.inspect import plain_fact
+from titanflow.cli.output import Format, emit, table
+from titanflow.core.base.fixed import MINOR_PER_UNIT
+from titanflow.core.base.instant import format_instant
+from titanflow.core.facts import Entry, Fact, Fill, Order, OrderUpdate, Verdict
+from titanflow.core.risk.rules import RULES
+from titanflow.core.spec.words import Outcome
+from titanflow.runtime import session as sessions
+from titanflow.runtime.why import Answer, Question, explain
+
+
+def why(decision: str, name: str, moment: tuple[str, str, str], output: Format) -> None:
+    """Explain a decision named by id or by contender, symbol and time."""
+    session = sessions.find(name)
+    card_folder = session.card().folder
+    question = Question(decision, *moment)
+    answer = explain(session.journal, Path(card_folder) if card_folder else None, question)
+    if output is Format.TABLE:
+        _draw(answer)
+    else:
+        emit(_plain(answer), output)
+
+
+def _plain(answer: Answer) -> dict[str, object]:
+    signal = None if answer.signal is None else msgspec.to_builtins(plain_fact(answer.signal))
+    return {
+        "sentence": answer.sentence,
+        "subject": plain_fact(answer.subject),
+        "signal": signal,
+        "features": _features(answer),
+        "verdict": None if answer.verdict is None else plain_fact(answer.verdict),
+        "facts": [plain_fact(fact) for fact in answer.chain],
+        "lineage": dict(answer.lineage),
+    }
+
+
+def _features(answer: Answer) -> dict[str, float | None]:
+    if answer.belief is None:
+        return {}
+    values = answer.belief.features
+    return {
+        name: (None if value != value else value)
+        for name, value in zip(answer.features, values, strict=True)
+    }
+
+
+def _draw(answer: Answer) -> None:
+    typer.echo(answer.sentence)
+    signal = answer.signal
+    if signal is not None:
+        heads = [
+            ("signal", signal.id.hex()[:12]),
+            ("at", format_instant(signal.at)),
+            ("side", signal.side.name),
+            ("strength", f"{signal.strength:+.4f}"),
+            ("confidence", f"{signal.confidence:.4f}"),
+            ("horizon", f"{signal.horizon_seconds} s"),
+        ]
+        table("What it thought", ("", ""), heads)
+        parts = signal.explanation.parts
+        rows = [("base", "", f"{signal.explanation.base:+.9f}")]
+        rows += [(p.name, f"{p.value:.6g}", f"{p.contribution:+.9f}") for p in parts]
+        rows.append(("score (their sum)", "", f"{signal.score:+.9f}"))
+        table("What moved the score", ("Part", ">Value", ">Contribution"), rows)
+    if answer.belief is not None:
+        rows = [(k, "warming up" if v is None else f"{v:.6g}") for k, v in _features(answer).items()]
+        table("What it saw (features of the bar that had ended)", ("Feature", ">Value"), rows)
+    if answer.verdict is not None:
+        _draw_checks(answer.verdict)
+    if answer.chain:
+        rows = [(f.id.hex()[:12], format_instant(f.at), type(f).__name__, _line(f))
+                for f in answer.chain]
+        table("What was recorded", ("Id", "At", "Kind", "What"), rows)
+    table("Lineage", ("What", "Digest"), answer.lineage)
+
+
+def _draw_checks(verdict: Verdict) -> None:
+    """Write the ordered checks up to the one that spoke; those after it were not asked."""
+    rows = []
+    spoken = False
+    for rule in RULES:
+        mine = rule.name == verdict.rule
+        if verdict.outcome is Outcome.ALLOW:
+            state = "✓"
+        elif mine:
+            state, spoken = "✗", True
+        else:
+            state = "·" if spoken else "✓"
+        numbers = (str(verdict.limit), str(verdict.actual)) if mine else ("", "")
+        rows.append((state, rule.name, *numbers, rule.unit, rule.meaning))
+    table(
+        f"Checks, in order: {verdict.outcome.value} {verdict.text}"
+        f" (policies: {', '.join(verdict.policies) or 'none'})",
+        ("", "Check", ">Limit", ">Actual", "Unit", "Meaning"),
+        rows,
+    )
+
+
+def _line(fact: Fact) -> str:
+    if isinstance(fact, Fill):
+        return (f"{fact.side.name} {fact.quantity_lots} at {fact.price_ticks} ticks, fee "
+                f"{fact.fee / MINOR_PER_UNIT:.2f}, {fact.liquidity.value}, now {fact.status.value}"
+                f" ({fact.leaves_lots} left)")
+    if isinstance(fact, Order):
+        return (f"{fact.side.name} {fact.quantity_lots} {fact.order_type.value} "
+                f"{fact.time_in_force.value}, at the venue {format_instant(fact.arrives_at)}")
+    if isinstance(fact, OrderUpdate):
+        return f"{fact.status.value} {fact.text} (filled {fact.cum_lots})".replace("  ", " ")
+    if isinstance(fact, Entry):
+        return (f"{fact.debit.value} ← {fact.credit.value} {fact.amount / MINOR_PER_UNIT:.2f} "
+                f"{fact.currency} {fact.symbol}")
+    hidden = ("id", "cause", "at", "seen", "kind", "contender")
+    return ", ".join(f"{k}={v}" for k, v in plain_fact(fact).items()
+                     if k not in hidden and v not in ("", None, []))

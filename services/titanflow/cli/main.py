@@ -1,0 +1,237 @@
+"""Which commands are there? Each is a few lines here; its work is imported when it is called.
+
+So `titanflow --help` costs no more than the command-line library itself.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from titanflow.cli import exits
+from titanflow.cli.output import Format
+
+app = typer.Typer(
+    name="titanflow",
+    help="An arena where trading models compete: enforced risk, one shared book, verifiable "
+    "records. Start with: titanflow up",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+session_app = typer.Typer(help="Sessions on this machine.", no_args_is_help=True)
+contender_app = typer.Typer(help="Contenders of a folder of manifests.", no_args_is_help=True)
+data_app = typer.Typer(help="Market data: what there is, and whether it is sound.",
+                       no_args_is_help=True)
+app.add_typer(session_app, name="session")
+app.add_typer(contender_app, name="contender")
+app.add_typer(data_app, name="data")
+
+Output = Annotated[Format, typer.Option("-o", "--output", help="How to write the result.")]
+Folder = Annotated[
+    Path | None,
+    typer.Option("-f", "--filename", help="Folder or file of manifests. Default: the example."),
+]
+SessionName = Annotated[
+    str, typer.Argument(help="Session id, the beginning of one, a path, or @latest.")
+]
+
+
+@app.command()
+def up(
+    folder: Folder = None,
+    once: Annotated[bool, typer.Option("--once", help="Run to the end and wait for nobody.")] = False,
+    seconds: Annotated[
+        float, typer.Option(help="Seconds that the show lasts in a terminal, about.")
+    ] = 12.0,
+) -> None:
+    """Run an arena with a live view: progress, leaders, and what to try next."""
+    from titanflow.cli.show import up as run
+
+    run(folder, once=once, seconds=seconds)
+
+
+@app.command()
+def replay(
+    folder: Folder = None,
+    output: Output = Format.TABLE,
+    report: Annotated[
+        Path | None, typer.Option(help="Also write one self-contained HTML page here.")
+    ] = None,
+    controls: Annotated[
+        Path | None, typer.Option(help="YAML list of kill-switch requests at given times.")
+    ] = None,
+) -> None:
+    """Run a folder of manifests over its data, as fast as the machine goes, and keep the record."""
+    from titanflow.cli.show import replay as run
+
+    run(folder, output, report, controls)
+
+
+@app.command()
+def verify(session: SessionName = "@latest", output: Output = Format.TABLE) -> None:
+    """Derive a session again and compare every record: exit 0, 9 if one differs, 8 if cut short."""
+    from titanflow.cli.inspect import verify as run
+
+    run(session, output)
+
+
+@app.command()
+def leaderboard(session: SessionName = "@latest", output: Output = Format.TABLE) -> None:
+    """Show the standings of a session, as its journal holds them."""
+    from titanflow.cli.inspect import leaderboard as run
+
+    run(session, output)
+
+
+@app.command()
+def why(
+    decision: Annotated[
+        str, typer.Argument(help="Id, or its beginning, of any recorded fact: intent, verdict, "
+                                 "order, fill, state change, split. Leave out to name a time.")
+    ] = "",
+    session: Annotated[str, typer.Option(help="The session.")] = "@latest",
+    contender: Annotated[str, typer.Option(help="Whose decision (also HOLD).")] = "",
+    symbol: Annotated[str, typer.Option(help="Of which instrument.")] = "",
+    at: Annotated[str, typer.Option(help="At which date or time (UTC).")] = "",
+    output: Output = Format.TABLE,
+) -> None:
+    """Explain a decision: inputs, parts of the score, checks, orders, fills, result, lineage."""
+    from titanflow.cli.explain import why as run
+
+    run(decision, session, (contender, symbol, at), output)
+
+
+@app.command()
+def doctor(output: Output = Format.TABLE) -> None:
+    """Check this machine and say what to do where something is missing."""
+    from titanflow.cli.inspect import doctor as run
+
+    run(output)
+
+
+@app.command()
+def version(output: Output = Format.TABLE) -> None:
+    """Show the version and the digest of the code that decides results."""
+    from titanflow.cli.inspect import version as run
+
+    run(output)
+
+
+@session_app.command("list")
+def session_list(output: Output = Format.TABLE) -> None:
+    """List the sessions, oldest first."""
+    from titanflow.cli.inspect import session_list as run
+
+    run(output)
+
+
+@session_app.command("show")
+def session_show(session: SessionName = "@latest", output: Output = Format.TABLE) -> None:
+    """Show what a session was and how many facts of each kind it holds."""
+    from titanflow.cli.inspect import session_show as run
+
+    run(session, output)
+
+
+@session_app.command("facts")
+def session_facts(
+    session: SessionName = "@latest",
+    kind: Annotated[str, typer.Option(help="Only this kind, such as Verdict or Fill.")] = "",
+    contender: Annotated[str, typer.Option(help="Only of this contender.")] = "",
+    text: Annotated[str, typer.Option(help="Only where the text holds this, such as REDUCING.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 20,
+    output: Output = Format.TABLE,
+) -> None:
+    """List recorded facts with their ids, for `titanflow why`."""
+    from titanflow.cli.inspect import session_facts as run
+
+    run(session, (kind, contender, text), limit, output)
+
+
+@session_app.command("size")
+def session_size(session: SessionName = "@latest", output: Output = Format.TABLE) -> None:
+    """Show how much disk a session takes."""
+    from titanflow.cli.inspect import session_size as run
+
+    run(session, output)
+
+
+@session_app.command("rm")
+def session_rm(
+    session: Annotated[str, typer.Argument(help="Session id or the beginning of one.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete a session for good."""
+    from titanflow.cli.inspect import session_rm as run
+
+    run(session, yes=yes)
+
+
+@contender_app.command("list")
+def contender_list(folder: Folder = None, output: Output = Format.TABLE) -> None:
+    """List the contenders of a folder: recipe, tier, policies, recipe hash."""
+    from titanflow.cli.inspect import contender_list as run
+
+    run(folder, output)
+
+
+@contender_app.command("check")
+def contender_check(
+    name: Annotated[str, typer.Argument(help="A contender's name in the folder.")],
+    folder: Folder = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Run the suite of checks that every contender must pass: exit 0, or 6 if one fails."""
+    from titanflow.cli.inspect import contender_check as run
+
+    run(name, folder, output)
+
+
+@data_app.command("list")
+def data_list(output: Output = Format.TABLE) -> None:
+    """List the bundled data sets with source, licence and digest."""
+    from titanflow.cli.data import data_list as run
+
+    run(output)
+
+
+@data_app.command("check")
+def data_check(
+    source: Annotated[str, typer.Argument(help="Name of a bundled data set, or a CSV or Parquet file.")]
+    = "us-stocks-2000-2013",
+    output: Output = Format.TABLE,
+) -> None:
+    """Run the quality gate over a source: exit 0, or 6 if bars were quarantined."""
+    from titanflow.cli.data import data_check as run
+
+    run(source, output)
+
+
+def main() -> NoReturn:
+    """Run the command; turn every expected error into words and an exit code."""
+    from titanflow.core.base.errors import SpecError, TitanFlowError
+
+    try:
+        app(standalone_mode=True)
+    except SpecError as error:
+        for problem in error.problems:
+            typer.echo(f"error: {problem}", err=True)
+        sys.exit(exits.USAGE)
+    except TitanFlowError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(exits.ERROR)
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        sys.exit(exits.INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(exits.ERROR)
+    sys.exit(exits.OK)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""How does a command speak? Data on stdout as table, JSON or YAML; everything else on stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import NoReturn
+
+import typer
+
+from titanflow.cli import exits
+
+
+class Format(StrEnum):
+    """How data is written."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+
+
+def emit(value: object, form: Format) -> None:
+    """Write *value* (plain data) as JSON or YAML to stdout."""
+    if form is Format.YAML:
+        import yaml
+
+        sys.stdout.write(yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
+        return
+    import msgspec
+
+    text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+    sys.stdout.write(text + "\n")
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Write a table to stdout; columns whose name begins with '>' are aligned to the right."""
+    from rich import box
+    from rich.table import Table
+
+    drawn = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for column in columns:
+        drawn.add_column(
+            column.lstrip(">"), justify="right" if column.startswith(">") else "left",
+            overflow="fold",
+        )
+    for row in rows:
+        drawn.add_row(*(_cell(cell) for cell in row))
+    console().print(drawn)
+
+
+def console(*, stderr: bool = False):  # type: ignore[no-untyped-def]
+    """Return a console that is as wide as the terminal, and 120 columns where there is none."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else int(os.environ.get("COLUMNS", "120"))
+    return Console(stderr=stderr, width=width, highlight=False, soft_wrap=False)
+
+
+def _cell(value: object):  # type: ignore[no-untyped-def]
+    from rich.text import Text
+
+    return value if isinstance(value, Text) else Text(str(value))
+
+
+def say(text: str) -> None:
+    """Write a line for people to stderr."""
+    typer.echo(text, err=True)
+
+
+def fail(text: str, code: int = exits.ERROR) -> NoReturn:
+    """Write an error to stderr and end with *code*."""
+    say(f"error: {text}")
+    raise typer.Exit(code)
+
+
+def flatten(value: Mapping[str, object]) -> list[tuple[str, object]]:
+    """Return the rows of a two-column table of *value*."""
+    return [(key, "—" if item is None else item) for key, item in value.items()]

@@ -1,0 +1,199 @@
+"""Is a journal right? Everything in it is derived again, and compared byte by byte.
+
+Three questions, in this order at every record: is it undamaged (header, CRC, chain)? If it is an
+input, is it what the source says? If it is anything else, is it what the stages say when they are
+given the same inputs? The first record that fails is named. So a fill that was altered, with all
+checksums made to fit, is found as surely as a flipped bit.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+
+from titanflow.core.base.errors import TitanFlowError
+from titanflow.core.facts import Checkpoint, Fact, KillSwitch, Standing
+from titanflow.runtime.code import code_version
+from titanflow.runtime.journal import (
+    CLOSE,
+    FACT,
+    HEAD,
+    Head,
+    JournalError,
+    Reader,
+    Record,
+    TornTail,
+    decode_fact,
+    encode_fact,
+)
+from titanflow.runtime.plan import Plan, plan_from_head
+from titanflow.runtime.sim import INPUTS, Driver
+
+
+class Result(StrEnum):
+    """What verification found."""
+
+    VERIFIED = "Verified"
+    TORN = "Torn"
+    MISMATCH = "Mismatch"
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """The answer for one journal. `record` is the number of the first bad or missing record."""
+
+    result: Result
+    facts: int
+    digest: str
+    record: int = -1
+    text: str = ""
+    notes: tuple[str, ...] = ()
+
+
+class _Differs(Exception):
+    """A record is not what it should be."""
+
+    def __init__(self, record: Record, what: str) -> None:
+        self.record, self.what = record, what
+        super().__init__(what)
+
+
+class _Rederivation:
+    """Says for each record of a journal, in order, whether it is what must stand there."""
+
+    def __init__(self, plan: Plan, source: Iterator[Fact] | None) -> None:
+        self._driver = Driver(plan)
+        self._source = source
+        self._expected: deque[Fact] = deque()
+        self._begun = False
+        self._ended = False
+
+    def check(self, record: Record) -> None:
+        """Compare one fact record.
+
+        Raises: _Differs if another fact, or none, must stand here.
+        """
+        try:
+            fact = decode_fact(record.body)
+        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+            raise _Differs(record, f"holds no known fact ({error})") from error
+        try:
+            self._advance(record, fact)
+        except (TitanFlowError, ArithmeticError, LookupError, ValueError) as error:
+            raise _Differs(record, f"the stages refuse it: {error}") from error
+        expected = self._expected.popleft()
+        if encode_fact(expected) != record.body:
+            raise _Differs(record, difference(fact, expected))
+
+    def finish(self, record: Record) -> None:
+        """Check that nothing is missing before the closing record."""
+        if not self._expected and not self._ended:
+            self._end(record)
+        if self._expected:
+            raise _Differs(record, f"{describe(self._expected[0])} is missing before it")
+
+    def _advance(self, record: Record, fact: Fact) -> None:
+        """Make sure that something is expected."""
+        if not self._begun:
+            self._begun = True
+            self._expected.extend(self._driver.begin(fact.at))
+        if self._expected:
+            return
+        if isinstance(fact, Checkpoint | Standing) and not self._ended:
+            self._end(record)
+        elif isinstance(fact, INPUTS) and not self._ended:
+            self._from_source(record, fact)
+            self._expected.extend(self._driver.step(fact))
+        if not self._expected:
+            raise _Differs(record, f"{describe(fact)} follows from nothing before it")
+
+    def _from_source(self, record: Record, fact: Fact) -> None:
+        if self._source is None or isinstance(fact, KillSwitch):
+            return
+        said = next(self._source, None)
+        if said is None:
+            raise _Differs(record, f"{describe(fact)} is not in the source, which has ended")
+        if said != fact:
+            raise _Differs(record, difference(fact, said))
+
+    def _end(self, record: Record) -> None:
+        self._ended = True
+        if self._source is not None:
+            rest = next(self._source, None)
+            if rest is not None:
+                raise _Differs(record, f"{describe(rest)} of the source is missing before it")
+        self._expected.extend(self._driver.end())
+
+
+def verify(
+    path: Path, folder: Path | None = None, progress: Callable[[int], None] | None = None
+) -> Finding:
+    """Derive the journal at *path* again and compare; *folder* is where Python contenders are."""
+    reader = Reader(path)
+    number, notes = 0, []
+    work: _Rederivation | None = None
+    try:
+        for record in reader.records():
+            number = record.number
+            if record.kind == HEAD:
+                work = _prepare(record, folder, notes)
+            elif record.kind == FACT and work is not None:
+                work.check(record)
+                if progress is not None and number % 4096 == 0:
+                    progress(number)
+        if work is not None:
+            work.finish(Record(number + 1, 0, CLOSE, b""))
+    except TornTail as torn:
+        return Finding(Result.TORN, reader.facts, "", torn.number, torn.what, tuple(notes))
+    except JournalError as error:
+        text = f"{error.what} (byte {error.offset})"
+        return Finding(Result.MISMATCH, reader.facts, "", error.number, text, tuple(notes))
+    except _Differs as error:
+        return Finding(
+            Result.MISMATCH, reader.facts, "", error.record.number, error.what, tuple(notes)
+        )
+    return Finding(Result.VERIFIED, reader.facts, reader.digest, notes=tuple(notes))
+
+
+def _prepare(record: Record, folder: Path | None, notes: list[str]) -> _Rederivation:
+    try:
+        head = msgspec.msgpack.decode(record.body, type=Head)
+        plan = plan_from_head(head, folder)
+    except (msgspec.DecodeError, TitanFlowError) as error:
+        raise _Differs(record, f"the head cannot be used: {error}") from error
+    if head.code != code_version():
+        notes.append(f"recorded by code {head.code}, derived again by {code_version()}")
+    fresh = plan.head()
+    for name in ("format", "arena", "seed", "manifests_digest", "python", "features"):
+        if getattr(fresh, name) != getattr(head, name):
+            raise _Differs(
+                record,
+                f"the head's {name} is {getattr(head, name)!r}; "
+                f"from the manifests it is {getattr(fresh, name)!r}",
+            )
+    source = plan.events_if_present(head.data)
+    if source is None:
+        notes.append("the source of the data is not at hand: the recorded inputs are taken as given")
+    return _Rederivation(plan, source)
+
+
+def difference(found: Fact, expected: Fact) -> str:
+    """Say in words how a recorded fact differs from the one that must stand in its place."""
+    if type(found) is not type(expected):
+        return f"{describe(found)} stands where {describe(expected)} must be"
+    fields = [
+        f"{name} is {getattr(found, name)!r}, must be {getattr(expected, name)!r}"
+        for name in found.__struct_fields__
+        if getattr(found, name) != getattr(expected, name)
+    ]
+    return f"{describe(expected)}: " + "; ".join(islice(fields, 4))
+
+
+def describe(fact: Fact) -> str:
+    """Name a fact for people: its kind, the beginning of its id, and whose it is."""
+    owner = getattr(fact, "contender", "") or getattr(fact, "symbol", "")
+    return f"{type(fact).__name__} {fact.id.hex()[:12]}" + (f" of {owner}" if owner else "")

@@ -1,0 +1,297 @@
+"""Why did that happen? Collects what led to one fact and what followed, and recomputes the rest.
+
+Beliefs, signals and HOLD decisions are not in the journal: the session is run again from its own
+inputs up to the decision, and what the contender then thinks is what it thought. Nothing here
+guesses: each number is in the journal or follows from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from titanflow.core.base.errors import Problem, SpecError
+from titanflow.core.base.ident import Id
+from titanflow.core.base.instant import NS_PER_DAY, format_instant, parse_instant
+from titanflow.core.facts import (
+    Belief,
+    Entry,
+    Fact,
+    Fill,
+    Intent,
+    Order,
+    OrderUpdate,
+    Signal,
+    StateChange,
+    Verdict,
+)
+from titanflow.core.spec.words import Outcome
+from titanflow.runtime.journal import FACT, Head, JournalError, Reader, decode_fact, read_head
+from titanflow.runtime.plan import plan_from_head
+from titanflow.runtime.sim import INPUTS, Driver
+from titanflow.runtime.verify import describe
+
+FOLLOWERS_MAX = 200
+"""Most facts shown after a decision; a replace chain longer than that is cut, and says so."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """Everything known about one decision; absent parts are None or empty."""
+
+    subject: Fact
+    signal: Signal | None
+    belief: Belief | None
+    intent: Intent | None
+    verdict: Verdict | None
+    chain: tuple[Fact, ...]
+    """Recorded facts that led to it and followed from it, in order of the journal."""
+    features: tuple[str, ...]
+    lineage: tuple[tuple[str, str], ...]
+    sentence: str
+
+
+class Question(msgspec.Struct, frozen=True):
+    """Which decision: by id, or by contender, symbol and time."""
+
+    ident: str = ""
+    contender: str = ""
+    symbol: str = ""
+    at: str = ""
+
+
+def explain(path: Path, folder: Path | None, question: Question) -> Answer:
+    """Answer one question about the journal at *path*.
+
+    Raises: SpecError if no fact, or more than one, fits the question.
+    """
+    head = read_head(path)
+    if question.ident:
+        subject = _find(path, question.ident.lower())
+        related = _related(path, subject)
+    else:
+        subject, related = None, []
+    intent = next((f for f in related if isinstance(f, Intent)), None)
+    verdict = next((f for f in related if isinstance(f, Verdict)), None)
+    signal, belief = None, None
+    if subject is None:
+        signal, belief = _think(path, head, folder, _moment(question))
+        subject = signal
+        related = _followers(path, signal)
+        intent = next((f for f in related if isinstance(f, Intent)), None)
+        verdict = next((f for f in related if isinstance(f, Verdict)), None)
+    elif intent is not None and intent.cause != subject.id:
+        moment = _Moment(intent.contender, intent.symbol, intent.at, intent.at)
+        signal, belief = _think(path, head, folder, moment)
+    return Answer(
+        subject=subject,
+        signal=signal,
+        belief=belief,
+        intent=intent,
+        verdict=verdict,
+        chain=tuple(related),
+        features=head.features,
+        lineage=_lineage(head, folder, subject),
+        sentence=_sentence(subject, signal, verdict, related),
+    )
+
+
+class _Moment(msgspec.Struct, frozen=True):
+    contender: str
+    symbol: str
+    start: int
+    end: int
+
+
+def _moment(question: Question) -> _Moment:
+    missing = [n for n in ("contender", "symbol", "at") if not getattr(question, n)]
+    if missing:
+        raise SpecError(
+            [
+                Problem(
+                    "no decision named",
+                    "why",
+                    "give an id (see `titanflow session facts`) or all of --contender, --symbol "
+                    "and --at",
+                )
+            ]
+        )
+    try:
+        at = parse_instant(question.at)
+    except ValueError as error:
+        raise SpecError([Problem(str(error), "--at")]) from error
+    whole_day = len(question.at) == len("2000-01-01")
+    return _Moment(
+        question.contender, question.symbol, at, at + NS_PER_DAY - 1 if whole_day else at
+    )
+
+
+def _facts(path: Path) -> Iterator[Fact]:
+    """Give the readable facts of a journal; damage ends it (why is no verifier)."""
+    try:
+        for record in Reader(path).records():
+            if record.kind == FACT:
+                yield decode_fact(record.body)
+    except JournalError:
+        return
+
+
+def _find(path: Path, prefix: str) -> Fact:
+    if len(prefix) < 4 or any(c not in "0123456789abcdef" for c in prefix):
+        raise SpecError([Problem(f"{prefix!r} is no id", "why", "give at least 4 hex digits")])
+    found: dict[str, Fact] = {}
+    for fact in _facts(path):
+        if fact.id.hex().startswith(prefix):
+            found[fact.id.hex()] = fact
+            if len(found) > 1:
+                break
+    if len(found) == 1:
+        return next(iter(found.values()))
+    what = "no recorded fact has" if not found else "several recorded facts have"
+    raise SpecError(
+        [Problem(f"{what} an id that begins with {prefix}", str(path),
+                 "see `titanflow session facts`")]
+    )
+
+
+def _related(path: Path, subject: Fact) -> list[Fact]:
+    """Return the subject's story in the journal's order: from its intent to its entries."""
+    root = _root(path, subject)
+    if root is None:
+        return _consequences(path, subject)
+    return _story(path, root)
+
+
+def _root(path: Path, subject: Fact) -> Id | None:
+    """Return the id of the intent behind *subject*, or None if no intent is."""
+    fact: Fact | None = subject
+    if isinstance(fact, Entry):
+        fact = _by_id(path, fact.cause)
+    if isinstance(fact, Fill | OrderUpdate):
+        fact = _by_id(path, fact.order)
+    if isinstance(fact, Order):
+        fact = _by_id(path, fact.cause)
+    if isinstance(fact, Verdict):
+        return fact.cause
+    return fact.id if isinstance(fact, Intent) else None
+
+
+def _by_id(path: Path, ident: Id) -> Fact | None:
+    return next((fact for fact in _facts(path) if fact.id == ident), None)
+
+
+def _story(path: Path, root: Id) -> list[Fact]:
+    """Return the intent *root* and all that followed: verdict, order, updates, fills, entries."""
+    wanted = {root}
+    orders: set[Id] = set()
+    story: list[Fact] = []
+    for fact in _facts(path):
+        follows = fact.id == root or (
+            fact.cause in wanted and isinstance(fact, Verdict | Order | Entry | StateChange)
+        )
+        if follows or getattr(fact, "order", None) in orders:
+            wanted.add(fact.id)
+            if isinstance(fact, Order):
+                orders.add(fact.id)
+            story.append(fact)
+            if len(story) >= FOLLOWERS_MAX:
+                break
+    return story
+
+
+def _consequences(path: Path, subject: Fact) -> list[Fact]:
+    """Return *subject* and what it led to at once, for facts that no intent is behind."""
+    found = [f for f in _facts(path) if f.id == subject.id or f.cause == subject.id]
+    return found[:FOLLOWERS_MAX]
+
+
+def _followers(path: Path, signal: Signal) -> list[Fact]:
+    """Return the stories of all intents that came of *signal*."""
+    roots = [f.id for f in _facts(path) if isinstance(f, Intent) and f.cause == signal.id]
+    return [fact for root in roots for fact in _story(path, root)]
+
+
+def _think(
+    path: Path, head: Head, folder: Path | None, moment: _Moment
+) -> tuple[Signal, Belief | None]:
+    """Run the session again up to *moment* and return what the contender thought then."""
+    plan = plan_from_head(head, folder)
+    if moment.contender not in plan.ground.entrant_index():
+        names = ", ".join(e.name for e in plan.ground.entrants)
+        raise SpecError([Problem(f"no contender {moment.contender!r}", "why", f"one of: {names}")])
+    driver = Driver(plan)
+    heard: list[tuple[Signal, Belief]] = []
+    driver.arena.decide.listen(
+        moment.contender,
+        moment.symbol,
+        lambda signal, belief: heard.append((signal, belief))
+        if moment.start <= signal.at <= moment.end
+        else None,
+    )
+    begun = False
+    for fact in _facts(path):
+        if not isinstance(fact, INPUTS):
+            if not begun:
+                begun = True
+                driver.begin(fact.at)
+            continue
+        if fact.at > moment.end:
+            break
+        driver.step(fact)
+    if not heard:
+        raise SpecError(
+            [
+                Problem(
+                    f"{moment.contender} decided nothing on {moment.symbol} between "
+                    f"{format_instant(moment.start)} and {format_instant(moment.end)}",
+                    "why",
+                    "choose a time at which a bar ended",
+                )
+            ]
+        )
+    return heard[-1]
+
+
+def _lineage(head: Head, folder: Path | None, subject: Fact) -> tuple[tuple[str, str], ...]:
+    rows = [
+        *((f"data {name}", digest) for name, digest in head.data),
+        ("manifests", head.manifests_digest),
+        ("code", head.code),
+        ("seed", str(head.seed)),
+    ]
+    contender = getattr(subject, "contender", "")
+    for entrant in plan_from_head(head, folder).ground.entrants:
+        if entrant.name == contender:
+            rows.insert(0, ("recipe", entrant.recipe_hash))
+    rows += [(f"python {name}", digest) for name, digest in head.python]
+    return tuple(rows)
+
+
+def _sentence(
+    subject: Fact, signal: Signal | None, verdict: Verdict | None, related: list[Fact]
+) -> str:
+    """Say the story in one or two sentences."""
+    if isinstance(subject, StateChange):
+        return (
+            f"{subject.contender} went from {subject.former.value} to {subject.state.value}: "
+            f"{subject.text} (limit {subject.limit}, actual {subject.actual})."
+        )
+    parts = []
+    if signal is not None:
+        parts.append(f"{signal.contender} thought {signal.side.name}: {signal.explanation.text}")
+    if verdict is not None and verdict.outcome is Outcome.DENY:
+        parts.append(
+            f"Risk refused it by the rule {verdict.rule}: {verdict.text} "
+            f"(limit {verdict.limit}, actual {verdict.actual}; FIX reason {verdict.reason})"
+        )
+    fills = [f for f in related if isinstance(f, Fill)]
+    if fills:
+        lots = sum(f.quantity_lots for f in fills)
+        parts.append(f"{len(fills)} fills, {lots} lots")
+    ended = [f for f in related if isinstance(f, OrderUpdate)]
+    if ended:
+        parts.append(f"last update: {ended[-1].status.value} {ended[-1].text}".rstrip())
+    if not parts:
+        parts.append(describe(subject))
+    return ". ".join(parts) + "."
