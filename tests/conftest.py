@@ -5,7 +5,8 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 
-sys.path.insert(0, str(Path(__file__).parent / "oracles"))
+for folder in ("oracles", "support"):
+    sys.path.insert(0, str(Path(__file__).parent / folder))
 
 settings.register_profile(
     "ci",
