@@ -19,6 +19,8 @@ except ModuleNotFoundError:  # as a script, hatchling may be absent
 ROOT = Path(__file__).resolve().parent
 # No -march and no -ffast-math: every machine must compute the same bits.
 FLAGS = ["-O3", "-ffp-contract=off", "-fwrapv", "-Wno-unused-function", "-Wno-unreachable-code"]
+# Two compilers at a time: the smallest machine that we build on has two cores.
+WORKERS = min(2, os.cpu_count() or 1)
 
 
 def source_sha256(path: Path) -> str:
@@ -31,13 +33,18 @@ def source_sha256(path: Path) -> str:
 
 def build(root: Path, names: list[str], build_dir: Path, *, force: bool = False) -> None:
     """Compile the named modules (all when empty) to shared objects beside their sources."""
+    import Cython
     from Cython.Build import cythonize
     from setuptools import Distribution, Extension
 
     native = root / "native"
     extra = os.environ.get("TITANFLOW_CFLAGS", "").split()
-    # A change of flags must not reuse the objects of other flags.
-    temp = build_dir / ("temp-" + hashlib.sha256(" ".join(extra).encode()).hexdigest()[:8])
+    # A change of flags, directives or Cython must not reuse what others made.
+    recipe = hashlib.sha256(Path(__file__).read_bytes() + Cython.__version__.encode())
+    recipe.update(" ".join(extra).encode())
+    temp = build_dir / ("temp-" + recipe.hexdigest()[:8])
+    # The digest in the module covers all .pxd files, so a change of any makes each module anew.
+    headers = [str(path.relative_to(root)) for path in sorted(native.rglob("*.pxd"))]
     extensions = []
     for path in sorted(native.rglob("*.pyx")):
         if names and path.stem not in names:
@@ -48,6 +55,7 @@ def build(root: Path, names: list[str], build_dir: Path, *, force: bool = False)
             Extension(
                 module,
                 [str(path.relative_to(root))],
+                depends=["hatch_build.py", *headers],
                 extra_compile_args=[*FLAGS, *extra],
                 define_macros=[macro, ("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
             )
@@ -57,7 +65,9 @@ def build(root: Path, names: list[str], build_dir: Path, *, force: bool = False)
     try:
         modules = cythonize(
             extensions,
-            build_dir=str(build_dir / "cython"),
+            build_dir=str(temp / "cython"),
+            force=force,
+            nthreads=min(WORKERS, len(extensions)) if len(extensions) > 1 else 0,
             language_level=3,
             compiler_directives={
                 "boundscheck": False,
@@ -71,6 +81,7 @@ def build(root: Path, names: list[str], build_dir: Path, *, force: bool = False)
         distribution = Distribution({"ext_modules": modules, "package_dir": {"": "native"}})
         command: Any = distribution.get_command_obj("build_ext")
         command.inplace, command.build_temp, command.force = True, str(temp), force
+        command.parallel = WORKERS
         command.ensure_finalized()
         command.run()
     finally:

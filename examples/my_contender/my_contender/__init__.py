@@ -1,0 +1,1 @@
+"""My own contender: what `entryPoint` names in the manifest."""

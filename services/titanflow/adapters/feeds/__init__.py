@@ -1,0 +1,1 @@
+"""Feeds: market data from files, through the quality gate, onto one tape."""

@@ -1,0 +1,1 @@
+"""The registry: manifests from YAML, validated, with every mistake at its line."""

@@ -1,0 +1,323 @@
+"""How do verdicts become orders and fills? The stage `trade`: the only place where orders are made.
+
+The desk hears nothing but verdicts, bars, splits and risk's orders to cancel. It gives an allowed
+intent an id, sends it on its way to the simulated venue of its instrument, and puts what the venue
+says into facts. It checks the kill switch a second time, by epoch, because two independent looks at
+a switch are what makes it one. It knows live orders only: what ended is forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from titanflow.core.base.chance import chance_bits
+from titanflow.core.base.errors import InvariantError
+from titanflow.core.base.ident import NO_ID, Id, derive, digest
+from titanflow.core.execution import lifecycle
+from titanflow.core.execution.lifecycle import next_status
+from titanflow.core.facts import (
+    Bar,
+    CancelOrders,
+    Fact,
+    Fill,
+    KillRuling,
+    Order,
+    OrderUpdate,
+    Split,
+    Verdict,
+)
+from titanflow.core.spec.ground import Ground
+from titanflow.core.spec.words import (
+    IntentAction,
+    Liquidity,
+    OrderType,
+    OrdStatus,
+    Outcome,
+    RejectReason,
+    Side,
+)
+from titanflow.core.venue.book import Ticket
+from titanflow.core.venue.fills import charge, fee_of, latency_ns
+from titanflow.core.venue.paper import CANCEL, NEW, REPLACE, Paper, PaperState
+
+CORPORATE_ACTION = 0
+BROKER_OPTION = 4
+"""ExecRestatementReason(378): why an order was cancelled that nobody asked to cancel."""
+UNASKED = -1
+
+
+class _State(msgspec.Struct, array_like=True):
+    """What the desk remembers, for snapshots."""
+
+    epoch: int
+    sent: int
+    tickets: list[Ticket]
+    papers: list[PaperState]
+
+
+class Trade:
+    """The stage `trade`: verdicts and bars in; orders, their updates and fills out."""
+
+    name = "trade"
+    consumes: frozenset[type[Fact]] = frozenset({Verdict, Bar, Split, CancelOrders, KillRuling})
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self._owners = ground.entrant_index()
+        self._symbols = ground.symbol_index()
+        self._tickets: dict[int, Ticket] = {}
+        """Live orders by number, oldest first."""
+        self._named: tuple[dict[str, Ticket], ...] = tuple({} for _ in ground.entrants)
+        self._papers = {i.symbol: Paper(ground, i, self._tickets, self) for i in ground.instruments}
+        self._floor = tuple(self._papers[i.symbol] for i in ground.instruments)
+        self._rates = tuple(i.fees for i in ground.instruments)
+        self._tick_values = tuple(i.tick_value for i in ground.instruments)
+        self._sent = 0
+        self._epoch = 0
+        self._cause = NO_ID
+        self._seen = 0
+        self._said: list[Fact] = []
+
+    def handle(self, fact: Fact) -> Sequence[Fact]:
+        """Take one fact, return the orders, updates and fills that follow."""
+        said: list[Fact]
+        if isinstance(fact, Bar):
+            paper = self._papers[fact.symbol]
+            if paper.idle(fact):
+                return ()
+            self._cause, self._seen, self._said = fact.id, fact.at, []
+            paper.trade(fact)
+            said, self._said = self._said, []
+            return said
+        self._cause, self._seen, self._said = fact.id, fact.at, []
+        match fact:
+            case Verdict():
+                if fact.outcome is Outcome.ALLOW:
+                    self._on_verdict(fact)
+            case CancelOrders():
+                self._cancel_all(fact.contender, fact.symbol, BROKER_OPTION, fact.text)
+            case Split():
+                self._cancel_all("", fact.symbol, CORPORATE_ACTION, "SPLIT")
+            case KillRuling():
+                self._epoch = max(self._epoch, fact.epoch)
+        said, self._said = self._said, []
+        return said
+
+    def live_orders(self) -> Iterator[tuple[str, str, Side, int, int, int]]:
+        """Give (contender, symbol, side, leaves, cum, quantity) of every live order."""
+        for t in self._tickets.values():
+            yield t.contender, t.symbol, t.side, t.leaves, t.cum, t.quantity
+
+    def validate(self) -> None:
+        """Check that desk, venues and books agree.
+
+        Raises: InvariantError naming what does not.
+        """
+        for paper in self._floor:
+            paper.validate()
+        if sum(map(len, self._named)) != len(self._tickets):
+            raise InvariantError("names and numbers of live orders differ")
+
+    def digest(self) -> bytes:
+        """Return a hash of the state."""
+        return digest(b"trade", self.dump())
+
+    def dump(self) -> bytes:
+        """Return the state."""
+        papers = [paper.dump() for paper in self._floor]
+        state = _State(self._epoch, self._sent, list(self._tickets.values()), papers)
+        return msgspec.msgpack.encode(state)
+
+    def load(self, snapshot: bytes) -> None:
+        """Take over a state that `dump` returned.
+
+        Raises: ValueError or InvariantError if it is none of this ground.
+        """
+        state = msgspec.msgpack.decode(snapshot, type=_State)
+        if len(state.papers) != len(self._floor):
+            raise ValueError("the snapshot belongs to another ground")
+        self._epoch, self._sent = state.epoch, state.sent
+        self._tickets.clear()
+        for named in self._named:
+            named.clear()
+        for ticket in state.tickets:
+            self._tickets[ticket.number] = ticket
+            self._named[ticket.owner][ticket.client_order_id] = ticket
+        for paper, kept in zip(self._floor, state.papers, strict=True):
+            paper.load(kept)
+        self.validate()
+
+    # Verdicts.
+
+    def _on_verdict(self, verdict: Verdict) -> None:
+        if verdict.action is IntentAction.NEW:
+            self._new(verdict)
+            return
+        ticket = self._named[self._owners[verdict.contender]].get(verdict.target)
+        cancels = verdict.action is IntentAction.CANCEL
+        if ticket is None or ticket.symbol != verdict.symbol:
+            self._refuse_unknown(verdict)
+        elif not cancels and verdict.kill_epoch < self._epoch:
+            self._update(
+                ticket, verdict.at, lifecycle.STATUS, RejectReason.BROKER_OPTION, "KILL:EPOCH"
+            )
+        elif ticket.status is OrdStatus.PENDING_CANCEL or (
+            not cancels and ticket.status is OrdStatus.PENDING_REPLACE
+        ):
+            self._update(
+                ticket,
+                verdict.at,
+                lifecycle.STATUS,
+                RejectReason.OTHER,
+                "CXL_REJECT:ALREADY_PENDING",
+            )
+        else:
+            self._change(ticket, verdict, cancels=cancels)
+
+    def _new(self, verdict: Verdict) -> None:
+        ground = self._ground
+        ident = self._next_id()
+        arrives_at = verdict.at + latency_ns(verdict.id, ground.fills, ground.seed)
+        market = verdict.order_type is OrderType.MARKET
+        limit = 0 if market else verdict.limit_ticks
+        owner = self._owners[verdict.contender]
+        self._said.append(
+            Order(
+                ident, verdict.id, verdict.at, verdict.at, verdict.contender, verdict.symbol,
+                verdict.client_order_id, verdict.side, verdict.order_type, verdict.quantity_lots,
+                limit, verdict.time_in_force, verdict.post_only, arrives_at,
+            )
+        )  # fmt: skip
+        self._sent += 1
+        ticket = Ticket(
+            self._sent, ident, self._symbols[verdict.symbol], owner, verdict.contender,
+            verdict.symbol, verdict.client_order_id, verdict.side, market, verdict.post_only,
+            verdict.time_in_force, verdict.quantity_lots, limit, arrives_at,
+        )  # fmt: skip
+        named = self._named[owner]
+        if verdict.kill_epoch < self._epoch:
+            self._reject(ticket, verdict.at, RejectReason.BROKER_OPTION, "KILL:EPOCH")
+        elif verdict.client_order_id in named:
+            self._reject(ticket, verdict.at, RejectReason.DUPLICATE_ORDER, "DUPLICATE_ORDER")
+        elif market and verdict.post_only:
+            reason = RejectReason.UNSUPPORTED_ORDER_CHARACTERISTIC
+            self._reject(ticket, verdict.at, reason, "POST_ONLY")
+        else:
+            self._tickets[ticket.number] = named[verdict.client_order_id] = ticket
+            turn = chance_bits(ground.seed, ident, b"turn")
+            self._floor[ticket.instrument].send((arrives_at, turn, ticket.number, NEW, 0, 0))
+
+    def _change(self, ticket: Ticket, verdict: Verdict, *, cancels: bool) -> None:
+        """Send a cancel or replace on its way; it never overtakes what was sent before."""
+        ground = self._ground
+        arrives_at = max(
+            verdict.at + latency_ns(verdict.id, ground.fills, ground.seed), ticket.arrives_at + 1
+        )
+        ticket.arrives_at = arrives_at
+        ticket.awaited += 1
+        turn = chance_bits(ground.seed, verdict.id, b"turn")
+        action = CANCEL if cancels else REPLACE
+        limit = 0 if ticket.market else verdict.limit_ticks
+        self._floor[ticket.instrument].send(
+            (arrives_at, turn, ticket.number, action, verdict.quantity_lots, limit)
+        )
+        asked = lifecycle.PENDING_CANCEL if cancels else lifecycle.PENDING_REPLACE
+        self._update(ticket, verdict.at, asked, UNASKED, "")
+
+    def _cancel_all(self, contender: str, symbol: str, reason: int, text: str) -> None:
+        for ticket in list(self._tickets.values()):
+            if contender in {"", ticket.contender} and symbol in {"", ticket.symbol}:
+                self._floor[ticket.instrument].cancel(ticket, self._seen, reason, text)
+        for paper in self._floor:
+            paper.tidy()
+
+    # What the venue says; see `venue.book.Listener`.
+
+    def accepted(self, ticket: Ticket, at: int) -> None:
+        """Say that the venue has the order."""
+        ticket.accepted = True
+        self._update(ticket, at, lifecycle.ACCEPTED, UNASKED, "")
+
+    def executed(
+        self, ticket: Ticket, lots: int, price: int, at: int, *, maker: bool, counter: Ticket | None
+    ) -> None:
+        """Say that an order traded, and what it cost."""
+        ticket.cum += lots
+        rates = self._rates[ticket.instrument]
+        value = price * lots * self._tick_values[ticket.instrument]
+        ticket.fee_computed += fee_of(rates, value, lots, maker=maker)
+        fee = charge(rates, ticket.fee_computed, ticket.fee_charged)
+        ticket.fee_charged += fee
+        self._advance(ticket, lifecycle.TRADED)
+        self._said.append(
+            Fill(
+                self._next_id(), self._cause, at, self._seen, ticket.order, ticket.contender,
+                ticket.symbol, ticket.client_order_id, ticket.side, lots, price, fee,
+                Liquidity.MAKER if maker else Liquidity.TAKER,
+                NO_ID if counter is None else counter.order, ticket.status, ticket.cum,
+                ticket.leaves,
+            )
+        )  # fmt: skip
+
+    def canceled(self, ticket: Ticket, at: int, reason: int, text: str) -> None:
+        """Say that an order was cancelled."""
+        self._update(ticket, at, lifecycle.CANCELED, reason, text)
+
+    def expired(self, ticket: Ticket, at: int) -> None:
+        """Say that an order's time in force is over."""
+        self._update(ticket, at, lifecycle.EXPIRED, UNASKED, "")
+
+    def rejected(self, ticket: Ticket, at: int, text: str) -> None:
+        """Say that the venue did not take an order."""
+        reason = RejectReason.UNSUPPORTED_ORDER_CHARACTERISTIC
+        self._update(ticket, at, lifecycle.REJECTED, reason, text)
+
+    def replaced(self, ticket: Ticket, quantity: int, limit: int, at: int) -> None:
+        """Say that an order has new terms."""
+        ticket.quantity, ticket.limit = quantity, limit
+        self._update(ticket, at, lifecycle.REPLACED, UNASKED, "")
+
+    def refused(self, ticket: Ticket, at: int, text: str) -> None:
+        """Say that a replace was refused and the order goes on as it was."""
+        self._update(ticket, at, lifecycle.REFUSED, RejectReason.OTHER, text)
+
+    # Facts.
+
+    def _update(self, ticket: Ticket, at: int, event: str, reason: int, text: str) -> None:
+        self._advance(ticket, event)
+        leaves = 0 if ticket.status in lifecycle.ENDED else ticket.leaves
+        self._said.append(
+            OrderUpdate(
+                self._next_id(), self._cause, at, self._seen, ticket.order, ticket.contender,
+                ticket.symbol, ticket.client_order_id, ticket.status, event[0], ticket.side,
+                ticket.quantity, ticket.limit, ticket.cum, leaves, int(reason), text,
+            )
+        )  # fmt: skip
+
+    def _advance(self, ticket: Ticket, event: str) -> None:
+        ticket.status = next_status(
+            ticket.status, event, accepted=ticket.accepted, cum=ticket.cum, leaves=ticket.leaves
+        )
+        # A rejected order may never have been known.
+        if ticket.status in lifecycle.ENDED and self._tickets.pop(ticket.number, None) is not None:
+            del self._named[ticket.owner][ticket.client_order_id]
+            self._floor[ticket.instrument].forget(ticket)
+
+    def _reject(self, ticket: Ticket, at: int, reason: int, text: str) -> None:
+        self._update(ticket, at, lifecycle.REJECTED, reason, text)
+
+    def _refuse_unknown(self, verdict: Verdict) -> None:
+        """Say that a cancel or replace names no live order (FIX OrderCancelReject)."""
+        self._said.append(
+            OrderUpdate(
+                self._next_id(), verdict.id, verdict.at, verdict.at, NO_ID, verdict.contender,
+                verdict.symbol, verdict.target, OrdStatus.REJECTED, lifecycle.REJECTED,
+                verdict.side, verdict.quantity_lots, verdict.limit_ticks, 0, 0,
+                int(RejectReason.OTHER), "CXL_REJECT:UNKNOWN_ORDER",
+            )
+        )  # fmt: skip
+
+    def _next_id(self) -> Id:
+        return derive(self._cause, b"trade", len(self._said))

@@ -1,0 +1,47 @@
+"""Which accounts are there, and how does a posting read as a fact? The chart of accounts.
+
+Every contender has the same seven accounts in the arena's currency. The compiled books speak of
+them by index; this is the one place that knows both.
+"""
+
+from __future__ import annotations
+
+from titanflow.core.base.ident import Id, derive
+from titanflow.core.facts import Entry
+from titanflow.core.spec.words import Account
+from titanflow.native.ledger import ACCOUNTS as NATIVE_ACCOUNTS
+
+STAGE = b"post"
+
+ACCOUNTS: tuple[Account, ...] = tuple(Account(name) for name in NATIVE_ACCOUNTS)
+"""The accounts in the order of their indices."""
+
+INDEX: dict[Account, int] = {account: index for index, account in enumerate(ACCOUNTS)}
+
+Posting = tuple[int, int, int, int, int]
+"""contender, debit, credit, amount, quantity_lots: as the compiled books return it."""
+
+
+def entry(
+    posting: Posting,
+    names: tuple[str, ...],
+    where: tuple[str, str],
+    when: tuple[Id, int, int],
+    ordinal: int,
+) -> Entry:
+    """Return *posting* as a fact; *where* is currency and symbol, *when* is cause, at and seen."""
+    contender, debit, credit, amount, quantity_lots = posting
+    cause, at, seen = when
+    return Entry(
+        derive(cause, STAGE, ordinal),
+        cause,
+        at,
+        seen,
+        names[contender],
+        ACCOUNTS[debit],
+        ACCOUNTS[credit],
+        amount,
+        where[0],
+        where[1],
+        quantity_lots,
+    )

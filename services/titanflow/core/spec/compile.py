@@ -1,0 +1,203 @@
+"""How do manifests become the ground? Once, in integers, with every contradiction named.
+
+Order of files and documents means nothing: instruments are sorted by symbol, contenders by name.
+A problem's place is `Kind/name path`, such as `Arena/main spec.instruments[0].tickSize`; whoever
+read the files can say which line that is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from titanflow.core.base.errors import Problem, SpecError
+from titanflow.core.base.fixed import MINOR_PER_UNIT, MONEY_MAX, parse_decimal
+from titanflow.core.base.instant import NS_PER_MICRO, NS_PER_SECOND
+from titanflow.core.spec.arena import ArenaSpec, FillsSpec
+from titanflow.core.spec.contender import ContenderSpec
+from titanflow.core.spec.ground import Entrant, FeeRates, Fills, Ground, Instrument
+from titanflow.core.spec.instrument import FeesSpec, InstrumentSpec
+from titanflow.core.spec.words import RecipeKind, Tier
+
+CONTENDERS_MAX = 10_000
+"""Most contenders of one arena: what the arrays of gate and ledger are sized and tested for."""
+
+Labels = Mapping[str, str]
+
+
+def compile_ground(
+    name: str,
+    arena: ArenaSpec,
+    contenders: Mapping[str, tuple[ContenderSpec, Labels]],
+) -> Ground:
+    """Return the ground of the arena called *name*; retired contenders stay out.
+
+    Raises: SpecError with every problem: units that do not divide, unknown symbols, contenders of
+    another arena, none or too many contenders.
+    """
+    problems: list[Problem] = []
+    ordered = sorted(enumerate(arena.instruments), key=lambda pair: pair[1].symbol)
+    bar_ns = arena.sources[0].bar_seconds * NS_PER_SECOND
+    instruments = tuple(
+        _instrument(index, spec, (spec.fees or arena.fees, bar_ns), _Place(name, number, problems))
+        for index, (number, spec) in enumerate(ordered)
+    )
+    active = {n: pair for n, pair in contenders.items() if pair[0].tier is not Tier.RETIRED}
+    _count(f"Arena/{name}", len(active), problems)
+    if parse_decimal(arena.capital) > MONEY_MAX:
+        problems.append(_too_much(f"Arena/{name} spec.capital"))
+    symbols = {instrument.symbol: instrument.index for instrument in instruments}
+    entrants = tuple(
+        _entrant(index, contender, pair, (name, arena, symbols), problems)
+        for index, (contender, pair) in enumerate(sorted(active.items()))
+    )
+    if problems:
+        raise SpecError(problems)
+    return Ground(
+        arena=name,
+        seed=arena.seed,
+        currency=arena.currency,
+        instruments=instruments,
+        entrants=entrants,
+        fills=_fills(arena.fills),
+        borrow_allowed=arena.borrow.allowed,
+        borrow_bps_per_year=arena.borrow.fee_bps_per_year,
+        self_match=arena.self_match_prevention,
+        rank_by=arena.ranking.by,
+        min_fills=arena.ranking.min_fills,
+    )
+
+
+class _Place:
+    """Where an instrument stands in the manifest; collects what is wrong with it."""
+
+    def __init__(self, arena: str, number: int, problems: list[Problem]) -> None:
+        self._base, self._problems = f"Arena/{arena} spec.instruments[{number}]", problems
+
+    def say(self, what: str, field: str, do: str = "") -> None:
+        self._problems.append(Problem(what, f"{self._base}.{field}", do))
+
+
+def _count(where: str, active: int, problems: list[Problem]) -> None:
+    if active > CONTENDERS_MAX:
+        do = "split them over several arenas"
+        raise SpecError(
+            [Problem(f"{active:,} contenders: at most {CONTENDERS_MAX:,} fit one arena", where, do)]
+        )
+    if not active:
+        problems.append(Problem("no contender", where, "add a manifest of kind Contender"))
+
+
+def _too_much(where: str) -> Problem:
+    return Problem(f"at most {MONEY_MAX // MINOR_PER_UNIT:,} can be counted", where, "use less")
+
+
+def _fills(fills: FillsSpec) -> Fills:
+    return Fills(
+        feed_latency_ns=fills.feed_latency_micros * NS_PER_MICRO,
+        order_latency_ns=fills.order_latency_micros * NS_PER_MICRO,
+        response_latency_ns=0,
+        jitter_ns=fills.jitter_micros * NS_PER_MICRO,
+        slippage_bps=fills.slippage_bps,
+        participation_bps=fills.participation_bps,
+        queue=fills.queue,
+        limit_fill=fills.limit_fill,
+    )
+
+
+def _instrument(
+    index: int, spec: InstrumentSpec, terms: tuple[FeesSpec, int], place: _Place
+) -> Instrument:
+    fees, bar_ns = terms
+    tick, lot = parse_decimal(spec.tick_size), parse_decimal(spec.lot_size)
+    product = tick * lot * parse_decimal(spec.multiplier)
+    tick_value, rest = divmod(product, MINOR_PER_UNIT * MINOR_PER_UNIT)
+    if rest or tick_value == 0:
+        place.say(
+            "tickSize × lotSize × multiplier is no whole number of 0.00000001",
+            "tickSize",
+            "use a larger tickSize or lotSize: money is counted in steps of 0.00000001",
+        )
+    lowest = parse_decimal(spec.min_quantity) if spec.min_quantity else lot
+    highest = parse_decimal(spec.max_quantity) if spec.max_quantity else 0
+    for field, value in (("minQuantity", lowest), ("maxQuantity", highest)):
+        if value % lot:
+            place.say(f"{field} is no multiple of lotSize", field)
+    per_lot = -(-parse_decimal(fees.per_unit) * lot // MINOR_PER_UNIT)
+    min_per_order = parse_decimal(fees.min_per_order)
+    min_notional = parse_decimal(spec.min_notional) if spec.min_notional else 0
+    for field, value in (
+        ("tickSize", max(tick, tick_value)),
+        ("lotSize", lot),
+        ("minQuantity", lowest),
+        ("maxQuantity", highest),
+        ("minNotional", min_notional),
+        ("fees", max(per_lot, min_per_order)),
+    ):
+        if value > MONEY_MAX:
+            place.say(f"at most {MONEY_MAX // MINOR_PER_UNIT:,} can be counted", field, "use less")
+    return Instrument(
+        index=index,
+        symbol=spec.symbol,
+        venue=spec.venue,
+        currency=spec.currency,
+        tick_size=tick,
+        lot_size=lot,
+        tick_value=max(tick_value, 1),
+        min_lots=max(lowest // lot, 1),
+        max_lots=highest // lot,
+        min_notional=min_notional,
+        bar_ns=bar_ns,
+        fees=FeeRates(
+            maker_ppm=fees.maker_ppm,
+            taker_ppm=fees.taker_ppm,
+            per_lot=per_lot,
+            min_per_order=min_per_order,
+        ),
+    )
+
+
+def _entrant(
+    index: int,
+    name: str,
+    pair: tuple[ContenderSpec, Labels],
+    stand: tuple[str, ArenaSpec, dict[str, int]],
+    problems: list[Problem],
+) -> Entrant:
+    spec, labels = pair
+    arena_name, arena, symbols = stand
+    where = f"Contender/{name} spec"
+    if spec.arena != arena_name:
+        what = f"its arena is {spec.arena!r}, here stands {arena_name!r}"
+        problems.append(Problem(what, f"{where}.arena", "move it to another folder, or rename"))
+    named = [("instruments", spec.instruments or ())]
+    named.append(("killSwitch.instruments", spec.kill_switch.instruments))
+    for field, wanted in named:
+        problems.extend(
+            Problem(
+                f"{symbol} is not traded here",
+                f"{where}.{field}[{number}]",
+                f"one of {', '.join(symbols)}",
+            )
+            for number, symbol in enumerate(wanted)
+            if symbol not in symbols
+        )
+    capital = parse_decimal(spec.capital or arena.capital)
+    if spec.capital and capital > MONEY_MAX:
+        problems.append(_too_much(f"{where}.capital"))
+    recipe = spec.recipe
+    rule = recipe.rules.name if recipe.rules else recipe.python.entry_point if recipe.python else ""
+    source = recipe.rules or recipe.python
+    parameters = source.parameters if source else {}
+    return Entrant(
+        index=index,
+        name=name,
+        labels=tuple(sorted(labels.items())),
+        tier=spec.tier,
+        capital=capital,
+        instruments=tuple(sorted(symbols[s] for s in spec.instruments or symbols if s in symbols)),
+        kind=RecipeKind(recipe.kind),
+        rule=rule,
+        parameters=tuple(sorted(parameters.items())),
+        fraction_bps=spec.sizing.fixed_fraction.fraction_bps,
+        recipe_hash=spec.recipe_hash(),
+    )

@@ -1,0 +1,204 @@
+"""What is a Contender? Anything that competes: a recipe, a size, a league.
+
+Fields follow the custom resource Contender.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from titanflow.core.base.ident import canonical, digest
+from titanflow.core.spec.common import (
+    Fault,
+    KillSwitchSpec,
+    Name,
+    PositiveDecimal,
+    SpecModel,
+    Symbol,
+    refuse,
+    worded,
+)
+from titanflow.core.spec.words import Tier
+
+ParameterName = Annotated[
+    str,
+    worded(
+        r"[A-Za-z][A-Za-z0-9_]{0,62}",
+        "parameter names are letters, digits and '_', start with a letter and have at most 63 "
+        "characters",
+    ),
+]
+ParameterValue = Annotated[str, StringConstraints(max_length=1024)]
+
+
+class RulesSpec(SpecModel):
+    """A built-in rule."""
+
+    words_not_built: ClassVar[Mapping[str, frozenset[str]]] = {
+        "name": frozenset(
+            {
+                "PairsSpread",
+                "CrossVenueArbitrage",
+                "TriangularArbitrage",
+                "FundingArbitrage",
+                "DexArbitrage",
+                "WhaleFollowing",
+                "LiquidationHunting",
+                "YieldRotation",
+            }
+        )
+    }
+
+    name: Literal[
+        "BuyAndHold",
+        "Random",
+        "SmaCrossover",
+        "RsiReversion",
+        "BollingerReversion",
+        "DonchianBreakout",
+        "TimeSeriesMomentum",
+        "Macd",
+    ] = Field(description="Which rule; BuyAndHold and Random are the pinned benchmarks.")
+    parameters: dict[ParameterName, ParameterValue] = Field(
+        default_factory=dict,
+        max_length=64,
+        description='Parameters of the rule as strings, such as "20"; unset ones take the '
+        "rule's defaults.",
+    )
+
+
+class PythonSpec(SpecModel):
+    """The user's own class."""
+
+    not_built: ClassVar[frozenset[str]] = frozenset({"bundleRef"})
+
+    entry_point: Annotated[
+        str,
+        StringConstraints(min_length=3, max_length=256),
+        worded(
+            r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*",
+            "write an entry point as package.module:Class, such as my_contender.trend:Trend",
+        ),
+    ] = Field(
+        description="Class to load, as package.module:Class; the manifests' folder is importable.",
+    )
+    parameters: dict[ParameterName, ParameterValue] = Field(
+        default_factory=dict,
+        max_length=64,
+        description='Keyword arguments of the class as strings, such as "20". Default: none.',
+    )
+
+
+class RecipeSpec(SpecModel):
+    """The complete behaviour of a contender; content-hashed: same hash, same behaviour."""
+
+    not_built: ClassVar[frozenset[str]] = frozenset(
+        {"model", "ensemble", "hybrid", "pipeline", "maker", "genome"}
+    )
+    words_not_built: ClassVar[Mapping[str, frozenset[str]]] = {
+        "kind": frozenset({"Model", "Ensemble", "Hybrid", "Pipeline", "Maker", "Genome"})
+    }
+
+    kind: Literal["Rules", "Python"] = Field(
+        description="Rules or Python; the field of the same name, in lower case, holds the recipe."
+    )
+    rules: RulesSpec | None = Field(default=None, description="For kind Rules: a built-in rule.")
+    python: PythonSpec | None = Field(
+        default=None, description="For kind Python: the user's own class."
+    )
+
+    @model_validator(mode="after")
+    def _one_of(self) -> RecipeSpec:
+        own = self.kind.lower()
+        if [name for name in ("rules", "python") if getattr(self, name) is not None] != [own]:
+            text = f"kind {self.kind} needs {own} and none of the other fields of: rules, python"
+            refuse(self, [((), text)])
+        return self
+
+
+class FixedFractionSpec(SpecModel):
+    """A fixed part of equity."""
+
+    fraction_bps: int = Field(
+        default=1000,
+        ge=1,
+        le=10_000,
+        description="Position at full strength, in basis points of equity. Default: 1000.",
+    )
+
+
+class SizingSpec(SpecModel):
+    """How a signal becomes a position."""
+
+    not_built: ClassVar[frozenset[str]] = frozenset({"volatilityTarget", "kelly"})
+    words_not_built: ClassVar[Mapping[str, frozenset[str]]] = {
+        "kind": frozenset({"VolatilityTarget", "Kelly"})
+    }
+
+    kind: Literal["FixedFraction"] = Field(description="FixedFraction: a fixed part of equity.")
+    fixed_fraction: FixedFractionSpec = Field(description="For kind FixedFraction, which needs it.")
+
+
+class ContenderSpec(SpecModel):
+    """What competes, where, with what means."""
+
+    not_built: ClassVar[frozenset[str]] = frozenset(
+        {"approval", "replicas", "suspend", "image", "resources", "autoscaling", "podTemplate"}
+    )
+    words_not_built: ClassVar[Mapping[str, frozenset[str]]] = {"tier": frozenset({"Live"})}
+
+    arena: Name = Field(
+        default="main", description="Name of the Arena it stands in. Default: main."
+    )
+    display_name: str | None = Field(
+        default=None, max_length=80, description="Name for people. Default: the object's name."
+    )
+    recipe: RecipeSpec = Field(description="The complete behaviour of the contender.")
+    sizing: SizingSpec = Field(
+        default_factory=lambda: SizingSpec.model_validate(
+            {"kind": "FixedFraction", "fixedFraction": {}}
+        ),
+        description="How a signal becomes a position. Default: FixedFraction of 1000 basis points.",
+    )
+    tier: Tier = Field(
+        default=Tier.CANDIDATE,
+        description="League. Candidate: checked, does not trade. Shadow: decides, orders never "
+        "reach the book. Paper: trades in the simulated venue. Retired: ended for good. "
+        "Default: Candidate.",
+    )
+    instruments: tuple[Symbol, ...] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=512,
+        description="Symbols it may trade. Default: all of the arena.",
+    )
+    capital: PositiveDecimal | None = Field(
+        default=None,
+        description="Starting capital, in the arena's currency, as a decimal string. Default: the "
+        "arena's capital.",
+    )
+    kill_switch: KillSwitchSpec = Field(
+        default_factory=KillSwitchSpec,
+        description="Stops trading of this contender at once and stays latched.",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ContenderSpec:
+        faults: list[Fault] = []
+        if self.instruments and len(set(self.instruments)) < len(self.instruments):
+            faults.append((("instruments",), "a symbol stands twice"))
+        if self.tier is Tier.LIVE:
+            faults.append((("tier",), "tier Live is not built yet: use Paper"))
+        refuse(self, faults)
+        return self
+
+    def recipe_hash(self) -> str:
+        """Return the digest of recipe and sizing, in hexadecimal."""
+        behaviour = {
+            "recipe": self.recipe.model_dump(mode="json", by_alias=True, exclude_none=True),
+            "sizing": self.sizing.model_dump(mode="json", by_alias=True),
+        }
+        return digest(canonical(behaviour)).hex()
