@@ -36,6 +36,7 @@ class Fault:
 
     name: str
     module: str
+    file: str
     old: str
     new: str
     tests: tuple[str, ...]
@@ -43,7 +44,7 @@ class Fault:
     @property
     def path(self) -> str:
         """Return the name of the file, from the root."""
-        return f"native/titanflow/native/{self.module}.pyx"
+        return f"native/titanflow/native/{self.file}"
 
 
 def read_faults() -> list[Fault]:
@@ -53,6 +54,7 @@ def read_faults() -> list[Fault]:
         Fault(
             entry["name"],
             entry["module"],
+            entry.get("file", f"{entry['module']}.pyx"),
             entry["old"],
             entry["new"],
             tuple(entry.get("tests", table["tests"][entry["module"]])),

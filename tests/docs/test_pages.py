@@ -1,6 +1,6 @@
 """Does every code block of the documentation run as it stands?
 
-A block's language says what is done with it: `sh` blocks are commands, `python` blocks are
+A block's language says what is done with it: `bash` blocks are commands, `python` blocks are
 executed, `yaml` blocks are manifests. Commands that start with `make` are looked up, for they run
 in continuous integration; `titanflow` commands run here, one after the other for each page, in a
 copy of the examples with one session recorded beforehand. A block that shows output is `text`.
@@ -24,7 +24,9 @@ COMMAND_SECONDS_MAX = 120
 NEEDS_NETWORK = ("git ", "pip ", "uv ", "uvx ", "kubectl ", "cd ")
 """Commands about installing, which continuous integration does by other means."""
 
-KNOWN = {"sh", "python", "yaml", "text", "json", "toml", "csv", "html", "make"}
+SHELL = ("bash", "sh")
+KNOWN = {*SHELL, "", "python", "yaml", "text", "json", "toml", "csv", "html", "make"}
+"""A block without a language is a drawing."""
 
 _BLOCK = re.compile(r"^```([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
@@ -34,16 +36,16 @@ def blocks(path: Path) -> list[tuple[str, str]]:
     return [(language.strip(), text) for language, text in _BLOCK.findall(path.read_text("utf-8"))]
 
 
-def pages(language: str) -> list[Path]:
-    """Return the pages that hold a block of *language*."""
-    return [page for page in ending(".md") if any(lang == language for lang, _ in blocks(page))]
+def pages(*languages: str) -> list[Path]:
+    """Return the pages that hold a block of one of *languages*."""
+    return [page for page in ending(".md") if any(lang in languages for lang, _ in blocks(page))]
 
 
 def commands(path: Path) -> list[str]:
     """Return the commands of a page, without comments and continuation lines joined."""
     found = []
     for language, text in blocks(path):
-        if language == "sh":
+        if language in SHELL:
             joined = text.replace("\\\n", " ")
             found += [line.strip() for line in joined.splitlines()]
     return [line for line in found if line and not line.startswith("#")]
@@ -81,7 +83,7 @@ def targets() -> set[str]:
     return set(re.findall(r"^([a-z]+):.*##", text, re.MULTILINE))
 
 
-@pytest.mark.parametrize("path", pages("sh"), ids=relative)
+@pytest.mark.parametrize("path", pages(*SHELL), ids=relative)
 def test_every_make_verb_of_a_page_exists(path: Path) -> None:
     verbs = {
         word
@@ -99,6 +101,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder that looks like a checkout where one session was recorded."""
     folder = tmp_path_factory.mktemp("reader")
     shutil.copytree(ROOT / "examples", folder / "examples")
+    (folder / ".venv").symlink_to(sys.prefix)
     run(folder, "titanflow up --once")
     return folder
 
@@ -117,7 +120,7 @@ def run(folder: Path, line: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("path", pages("sh"), ids=relative)
+@pytest.mark.parametrize("path", pages(*SHELL), ids=relative)
 def test_every_command_of_a_page_works(path: Path, place: Path) -> None:
     for line in commands(path):
         if line.startswith(("make", *NEEDS_NETWORK)):

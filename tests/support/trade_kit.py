@@ -159,7 +159,8 @@ class Desk:
         ident = self._id()
         verdict = Verdict(
             ident, NO_ID, self.now, self.now, who, "A", Outcome.ALLOW, -1, "", "", 0, 0, action,
-            Side(side), lots, kind, limit, tif, False, f"o{self.count}", "", Origin.CONTENDER, 100, 0,
+            Side(side), lots, kind, limit, tif, False, f"o{self.count}", "", Origin.CONTENDER,
+            100, 0,
         )  # fmt: skip
         return self.take(msgspec.structs.replace(verdict, **changes))
 

@@ -115,8 +115,8 @@ def entry(amount: int, debit=Account.INVENTORY, credit=Account.CASH) -> Entry:
 def allow(decide: Decide, intent) -> Order:
     """Let an intent pass risk, and place its order."""
     placed = order(intent)
-    decide.handle(verdict(intent))
     decide.handle(placed)
+    decide.handle(verdict(intent))
     return placed
 
 
@@ -273,12 +273,46 @@ def test_a_replaced_order_is_known_by_its_new_name() -> None:
 
 def test_a_rejected_double_does_not_end_the_order_that_it_doubles() -> None:
     decide = stage(Says((Wish.limit(Side.BUY, 10, 9_000, client_order_id="one"),)))
-    allow(decide, decide.handle(belief(1))[0])
-    double = msgspec.structs.replace(order(decide.handle(belief(2))[0]), id=NO_ID[:15] + b"x")
+    first = allow(decide, decide.handle(belief(1))[0])
+    second = order(decide.handle(belief(2))[0])
 
-    decide.handle(update(double, OrdStatus.REJECTED))
+    decide.handle(second)
+    decide.handle(update(second, OrdStatus.REJECTED))
+
+    assert [first.id] == [known.order for known in view_of(decide).open_orders]
+
+
+def test_an_order_that_the_desk_rejects_before_the_verdict_is_heard_leaves_nothing() -> None:
+    decide = stage(Says(BUY))
+    (intent,) = decide.handle(belief(1))
+    placed = order(intent)
+
+    decide.handle(placed)
+    decide.handle(update(placed, OrdStatus.REJECTED))
+    decide.handle(verdict(intent))
+
+    assert (view_of(decide).open_orders, decide._seats[NAME].reserved) == ((), 0)
+    assert len(decide.handle(belief(2))) == 1
+
+
+def test_a_refused_cancel_of_an_unknown_order_ends_nothing() -> None:
+    decide = stage(Says((Wish.limit(Side.BUY, 10, 9_000, client_order_id="one"),)))
+    placed = allow(decide, decide.handle(belief(1))[0])
+
+    decide.handle(update(placed, OrdStatus.REJECTED, order=NO_ID))
 
     assert len(view_of(decide).open_orders) == 1
+
+
+def test_open_orders_stay_in_the_order_in_which_they_were_sent() -> None:
+    wishes = tuple(Wish.limit(Side.BUY, 10, 9_000 + n, client_order_id=str(n)) for n in range(3))
+    decide = stage(Says(wishes))
+    placed = [allow(decide, intent) for intent in decide.handle(belief(1))]
+
+    decide.handle(fill(placed[0], 4, 9_000, leaves=6))
+    decide.handle(update(placed[1], OrdStatus.PENDING_CANCEL, 10))
+
+    assert ["0", "1", "2"] == [known.client_order_id for known in view_of(decide).open_orders]
 
 
 @pytest.mark.parametrize(("lots", "expected"), [(101, 151), (-101, -151), (1, 1)])

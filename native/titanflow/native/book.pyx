@@ -197,7 +197,8 @@ cdef class Book:
             level = &self._s.levels[ladder.rungs[rung].level]
             lots, orders, slot = 0, 0, level.head
             while slot >= 0:
-                lots, orders, slot = lots + self._s.orders[slot].leaves, orders + 1, self._s.orders[slot].next
+                order = &self._s.orders[slot]
+                lots, orders, slot = lots + order.leaves, orders + 1, order.next
             rows.append((level.price, lots, orders))
         return rows
 
@@ -242,7 +243,8 @@ cdef class Book:
         """
         cdef const char* flaw = flaw_of(&self._s)
         assert flaw == NULL, flaw.decode()
-        assert 0 <= self._price <= TOP_PRICE and 0 <= self._left <= TOP_QUANTITY, "market out of bounds"
+        assert 0 <= self._price <= TOP_PRICE, "the market's price is out of bounds"
+        assert 0 <= self._left <= TOP_QUANTITY, "the cap is out of bounds"
         bids = [price for price, _, _ in self.depth(1) if price != WAITING_BID]
         asks = [price for price, _, _ in self.depth(-1) if price != WAITING_ASK]
         assert not (bids and asks) or bids[0] < asks[0], "bids and asks cross"
@@ -266,9 +268,8 @@ cdef class Book:
             t.limit, t.leaves, t.cum = rows[row, 3], rows[row, 4], rows[row, 5]
             assert t.side in (1, -1) and t.id > 0, "an order has no side or no id"
             assert find_order(&self._s, t.id) < 0, "an order stands twice"
-            assert 0 < t.limit <= TOP_PRICE or t.limit == (WAITING_BID if t.side > 0 else WAITING_ASK), (
-                "a price is out of bounds"
-            )
+            waiting = WAITING_BID if t.side > 0 else WAITING_ASK
+            assert 0 < t.limit <= TOP_PRICE or t.limit == waiting, "a price is out of bounds"
             assert rows[row, 1] == t.owner >= 0 and 0 < t.leaves <= TOP_QUANTITY and (
                 0 <= t.cum <= TOP_QUANTITY
             ), "an owner or a count is out of bounds"
@@ -381,8 +382,10 @@ cdef class Book:
             if bid < 0 and ask < 0:
                 return 0
             # Between the sides the one that came first.
-            side = 1 if ask < 0 or (bid >= 0 and self._s.orders[bid].stamp < self._s.orders[ask].stamp) else -1
-            slot = bid if side > 0 else ask
+            slot = bid if bid >= 0 else ask
+            if bid >= 0 and ask >= 0 and self._s.orders[ask].stamp < self._s.orders[bid].stamp:
+                slot = ask
+            side = self._s.levels[self._s.orders[slot].level].side
             limit = self._s.levels[self._s.orders[slot].level].price
             signed = min(side * limit, self._slipped(side))
             quantity = min(self._s.orders[slot].leaves, self._left)
@@ -462,7 +465,9 @@ cdef class Book:
             remove_order(&self._s, slot)
         return 0
 
-    cdef int _fill_resting(self, int32_t slot, int64_t quantity, int64_t price, int64_t note) except -1 nogil:
+    cdef int _fill_resting(
+        self, int32_t slot, int64_t quantity, int64_t price, int64_t note
+    ) except -1 nogil:
         cdef Order* order = &self._s.orders[slot]
         order.leaves -= quantity
         order.cum += quantity
@@ -537,7 +542,9 @@ cdef class Book:
 
     cdef inline int64_t _slipped(self, int32_t side) noexcept nogil:
         # side * what a taker of that side pays the market; a price is at least one tick.
-        return min(side * self._price + self._slip, <int64_t>-1) if side < 0 else self._price + self._slip
+        if side > 0:
+            return self._price + self._slip
+        return min(self._slip - self._price, <int64_t>-1)
 
     cdef inline int64_t _waiting_price(self, int32_t side) noexcept nogil:
         # side * what an order waiting on the other side gives at most.
@@ -554,8 +561,10 @@ cdef class Book:
         order.owner, order.leaves, order.cum, order.post_only = t.owner, t.leaves, t.cum, post_only
         return 0
 
-    cdef inline int _emit(self, int64_t kind, int64_t id, int64_t other, int64_t quantity,
-                          int64_t price, int64_t leaves, int64_t other_leaves, int64_t note) except -1 nogil:
+    cdef inline int _emit(
+        self, int64_t kind, int64_t id, int64_t other, int64_t quantity, int64_t price,
+        int64_t leaves, int64_t other_leaves, int64_t note,
+    ) except -1 nogil:
         cdef int64_t* e
         if self._event_count == self._event_capacity:
             self._grow_events()

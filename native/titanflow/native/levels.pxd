@@ -310,7 +310,8 @@ cdef inline void write_orders(Store* s, int64_t* rows) noexcept nogil:
             while slot >= 0:
                 order = &s.orders[slot]
                 rows[0], rows[1], rows[2], rows[3] = order.id, order.owner, side, level.price
-                rows[4], rows[5], rows[6], rows[7] = order.leaves, order.cum, order.stamp, order.post_only
+                rows[4], rows[5], rows[6] = order.leaves, order.cum, order.stamp
+                rows[7] = order.post_only
                 rows, slot = rows + 8, order.next
 
 
@@ -319,6 +320,7 @@ cdef inline const char* flaw_of(Store* s) noexcept nogil:
     cdef int32_t side, rung, slot, before, orders = 0
     cdef Ladder* ladder
     cdef Level* level
+    cdef Order* order
     for side in range(1, -2, -2):
         ladder = ladder_of(s, side)
         for rung in range(ladder.count):
@@ -331,17 +333,20 @@ cdef inline const char* flaw_of(Store* s) noexcept nogil:
                 return "a level is not in its table"
             before, slot = -1, level.head
             while slot >= 0:
-                if s.orders[slot].prev != before or s.orders[slot].level != ladder.rungs[rung].level:
+                order = &s.orders[slot]
+                if order.prev != before or order.level != ladder.rungs[rung].level:
                     return "a queue is not linked both ways"
-                if before >= 0 and s.orders[slot].stamp <= s.orders[before].stamp:
+                if before >= 0 and order.stamp <= s.orders[before].stamp:
                     return "a queue is not in the order of arrival"
-                if s.orders[slot].leaves < 1 or s.orders[slot].cum < 0 or s.orders[slot].stamp >= s.stamp:
+                if order.leaves < 1 or order.cum < 0 or order.stamp >= s.stamp:
                     return "an order has impossible numbers"
-                if find_order(s, s.orders[slot].id) != slot:
+                if find_order(s, order.id) != slot:
                     return "an order is not in its table"
-                before, slot, orders = slot, s.orders[slot].next, orders + 1
+                before, slot, orders = slot, order.next, orders + 1
             if before < 0 or level.tail != before:
                 return "a level has no last order"
-    if <uint32_t>orders != s.by_id.count or <uint32_t>(s.bids.count + s.asks.count) != s.by_price.count:
-        return "a table holds what no level holds"
+    if <uint32_t>orders != s.by_id.count:
+        return "the table of orders holds what no level holds"
+    if <uint32_t>(s.bids.count + s.asks.count) != s.by_price.count:
+        return "the table of levels holds what no side holds"
     return NULL

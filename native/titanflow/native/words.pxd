@@ -61,7 +61,8 @@ cdef inline bint sensible(const int64_t* m) noexcept nogil:
     cdef bint priced = 0 < m[4] <= TOP_PRICE, sided = m[3] == 1 or m[3] == -1
     if m[0] == ENTER:
         return (m[1] > 0 and 0 <= m[2] <= 0x7FFFFFFF and sided and 0 < m[5] <= TOP_QUANTITY
-                and LIMIT <= m[6] <= POST_ONLY and DAY <= m[7] <= FOK and (priced or m[6] == MARKET))
+                and LIMIT <= m[6] <= POST_ONLY and DAY <= m[7] <= FOK
+                and (priced or m[6] == MARKET))
     if m[0] == REPLACE:
         return m[1] > 0 and 0 < m[5] <= TOP_QUANTITY and priced
     if m[0] == MARKET_SET:

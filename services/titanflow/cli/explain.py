@@ -72,14 +72,14 @@ def _draw(answer: Answer) -> None:
         rows.append(("score (their sum)", "", f"{signal.score:+.9f}"))
         table("What moved the score", ("Part", ">Value", ">Contribution"), rows)
     if answer.belief is not None:
-        rows = [(k, "warming up" if v is None else f"{v:.6g}") for k, v in _features(answer).items()]
-        table("What it saw (features of the bar that had ended)", ("Feature", ">Value"), rows)
+        seen = [(k, "warming up" if v is None else f"{v:.6g}") for k, v in _features(answer).items()]
+        table("What it saw (features of the bar that had ended)", ("Feature", ">Value"), seen)
     if answer.verdict is not None:
         _draw_checks(answer.verdict)
     if answer.chain:
-        rows = [(f.id.hex()[:12], format_instant(f.at), type(f).__name__, _line(f))
+        told = [(f.id.hex()[:12], format_instant(f.at), type(f).__name__, _line(f))
                 for f in answer.chain]
-        table("What was recorded", ("Id", "At", "Kind", "What"), rows)
+        table("What was recorded", ("Id", "At", "Kind", "What"), told)
     table("Lineage", ("What", "Digest"), answer.lineage)
 
 

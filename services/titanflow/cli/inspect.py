@@ -236,7 +236,7 @@ def contender_check(name: str, folder: Path | None, output: Format) -> None:
     plan = prepare(folder or example_folder(), None)
     results = plan.check_contender(name)
     if output is Format.TABLE:
-        rows = [("✓" if r.passed else "✗", r.name, r.detail) for r in results]
+        rows = [("✓" if r.passed else "✗", r.name, r.text) for r in results]
         table(f"checks of {name}", ("", "Check", "Detail"), rows)
     else:
         emit([msgspec.to_builtins(r) for r in results], output)

@@ -13,7 +13,7 @@ only `trade` makes orders, and it hears nothing but verdicts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from titanflow.core.base.errors import InvariantError
 from titanflow.core.base.ident import derive
@@ -47,7 +47,7 @@ class Arena:
     def __init__(
         self,
         ground: Ground,
-        policies: Sequence[PolicySpec],
+        policies: Mapping[str, PolicySpec],
         contenders: Sequence[Contender],
         schema: FeatureSchema,
     ) -> None:

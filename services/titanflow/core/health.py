@@ -167,6 +167,8 @@ class Invariants:
         self._live[fact.id] = _Live(fact.contender, fact.symbol, side, lots, 0)
 
     def _on_update(self, fact: OrderUpdate) -> None:
+        if fact.order == NO_ID:
+            return  # the refusal of a cancel for an order that nobody knows
         order = self._known(fact.order)
         if order is None:
             return

@@ -72,7 +72,7 @@ Recorded = (
 """Every type of fact that a journal holds. Beliefs and signals are recomputed instead."""
 
 encode_fact = msgspec.msgpack.Encoder().encode
-_decoder = msgspec.msgpack.Decoder(Recorded)
+_decoder: msgspec.msgpack.Decoder[Fact] = msgspec.msgpack.Decoder(Recorded)
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -234,8 +234,8 @@ class Reader:
     def _records(self, file: BinaryIO) -> Iterator[Record]:
         magic = file.read(len(MAGIC))
         if magic != MAGIC:
-            kind = TornTail if MAGIC.startswith(magic) else JournalError
-            raise kind(0, 0, "the file does not begin as a journal of format 1")
+            error = TornTail if MAGIC.startswith(magic) else JournalError
+            raise error(0, 0, "the file does not begin as a journal of format 1")
         offset, number = len(MAGIC), 0
         chain = blake2b(MAGIC, digest_size=32).digest()
         block = blake2b(chain, digest_size=32)

@@ -134,7 +134,8 @@ def verify(
 ) -> Finding:
     """Derive the journal at *path* again and compare; *folder* is where Python contenders are."""
     reader = Reader(path)
-    number, notes = 0, []
+    number = 0
+    notes: list[str] = []
     work: _Rederivation | None = None
     try:
         for record in reader.records():

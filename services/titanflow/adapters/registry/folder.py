@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -63,15 +63,19 @@ class Manifest(msgspec.Struct, Generic[S], frozen=True):
         """Give the object's labels."""
         return self.metadata.labels
 
+    def content(self) -> dict[str, object]:
+        """Return what the manifest says, as a manifest again; notes and defaults apart."""
+        metadata = {"name": self.name, "labels": dict(self.labels)}
+        return {
+            "apiVersion": API_VERSION,
+            "kind": self.kind,
+            "metadata": metadata,
+            "spec": self.spec.model_dump(mode="json", by_alias=True, exclude_none=True),
+        }
+
     def digest(self) -> str:
         """Return the digest of what the manifest says, in hexadecimal; notes are left out."""
-        content = {
-            "kind": self.kind,
-            "name": self.name,
-            "labels": self.labels,
-            "spec": self.spec.model_dump(mode="json", by_alias=True),
-        }
-        return digest(canonical(content)).hex()
+        return digest(canonical(self.content())).hex()
 
 
 class Loaded(msgspec.Struct, frozen=True):
@@ -131,6 +135,23 @@ def load_folder(path: Path) -> Loaded:
     for file in files:
         reading.read(file)
     reading.count(path)
+    folder = path if path.is_dir() else path.parent
+    return _loaded(reading, folder, tuple(str(file) for file in files))
+
+
+def load_texts(texts: Sequence[bytes], folder: Path) -> Loaded:
+    """Return the manifests of *texts*, each one document; relative files begin at *folder*.
+
+    Raises: SpecError with every mistake of every text, and with nothing else.
+    """
+    reading = _Reading()
+    for number, text in enumerate(texts):
+        reading.take(f"manifest {number}", text)
+    reading.count(folder)
+    return _loaded(reading, folder, ())
+
+
+def _loaded(reading: _Reading, folder: Path, files: tuple[str, ...]) -> Loaded:
     if reading.problems:
         raise SpecError(_bounded(reading.problems))
     contenders = tuple(reading.of("Contender", ContenderSpec))
@@ -138,8 +159,8 @@ def load_folder(path: Path) -> Loaded:
     (arena,) = reading.of("Arena", ArenaSpec)
     everything: tuple[Manifest[Any], ...] = (arena, *contenders, *policies)
     return Loaded(
-        folder=path if path.is_dir() else path.parent,
-        files=tuple(str(file) for file in files),
+        folder=folder,
+        files=files,
         arena=arena,
         contenders=contenders,
         policies=policies,
@@ -195,13 +216,16 @@ class _Reading:
         except OSError as error:
             self.problems.append(Problem(f"it cannot be read: {error.strerror}", str(path)))
             return
+        self.take(str(path), content)
+
+    def take(self, name: str, content: bytes) -> None:
         for found in documents(content):
             if isinstance(found, Flaw):
-                self._say(str(path), found.line, found.what, found.do)
+                self._say(name, found.line, found.what, found.do)
                 continue
             self._documents += 1
             if self._documents <= DOCUMENTS_MAX:
-                self._document(str(path), found)
+                self._document(name, found)
 
     def count(self, path: Path) -> None:
         where = str(path)

@@ -40,7 +40,7 @@ from titanflow.core.facts import (
 )
 from titanflow.core.perception.features import FeatureSchema
 from titanflow.core.spec.ground import Ground
-from titanflow.core.spec.words import OrderType, Origin, Outcome, Side, Tier
+from titanflow.core.spec.words import OrderType, Origin, Side, Tier
 
 _STAGE = b"decide"
 
@@ -178,7 +178,7 @@ class Decide:
     def _order(self, order: Order) -> None:
         holding = self._holding(order.contender, order.symbol)
         if holding is not None:
-            holding.name(order)
+            holding.place(order)
 
     def _update(self, update: OrderUpdate) -> None:
         holding = self._holding(update.contender, update.symbol)
@@ -187,10 +187,7 @@ class Decide:
             self._tell(update.contender, update)
 
     def _verdict(self, verdict: Verdict) -> None:
-        holding = self._holding(verdict.contender, verdict.symbol)
-        if holding is not None:
-            if verdict.outcome is Outcome.ALLOW:
-                holding.allow(verdict)
+        if self._holding(verdict.contender, verdict.symbol) is not None:
             self._tell(verdict.contender, verdict)
 
     def _split(self, split: Split) -> None:

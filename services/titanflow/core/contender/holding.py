@@ -9,12 +9,11 @@ from __future__ import annotations
 import msgspec
 
 from titanflow.core.base.fixed import toward_zero
-from titanflow.core.base.ident import NO_ID, Id
-from titanflow.core.facts import Belief, Entry, Fill, Order, OrderUpdate, Split, Verdict
+from titanflow.core.base.ident import Id
+from titanflow.core.facts import Belief, Entry, Fill, Order, OrderUpdate, Split
 from titanflow.core.spec.ground import Entrant, Instrument
 from titanflow.core.spec.words import (
     Account,
-    IntentAction,
     OrdStatus,
     Side,
 )
@@ -23,14 +22,14 @@ _ENDED = frozenset({OrdStatus.FILLED, OrdStatus.CANCELED, OrdStatus.REJECTED, Or
 
 
 class OpenOrder(msgspec.Struct, frozen=True, array_like=True):
-    """An order of one's own that has not ended, or an allowed one that is on its way."""
+    """An order of one's own that has not ended."""
 
+    order: Id
     client_order_id: str
     side: Side
     leaves_lots: int
     price_ticks: int
-    """Its limit; for a market order the price that risk referred to."""
-    order: Id = NO_ID
+    """Its limit; for a market order the close when it was sent."""
 
 
 class Seat:
@@ -86,7 +85,7 @@ class Holding:
         self.value = 0
         self.bars_held = 0
         self.bars_seen = 0
-        self.orders: dict[str, OpenOrder] = {}
+        self.orders: dict[Id, OpenOrder] = {}
 
     def see(self, belief: Belief) -> None:
         """Take the belief in hand, and mark the position at its close."""
@@ -104,7 +103,9 @@ class Holding:
         if former == 0 or (former > 0) != (self.lots > 0):
             self.bars_held = 0
         self._value()
-        self._leave(self._named(fill.order, fill.client_order_id), fill.leaves_lots)
+        known = self.orders.get(fill.order)
+        if known is not None:
+            self._change(known, msgspec.structs.replace(known, leaves_lots=fill.leaves_lots))
 
     def split(self, split: Split) -> None:
         """Scale position and mark; the fraction is paid in cash by the books."""
@@ -114,58 +115,41 @@ class Holding:
             self.mark_ticks = max(1, scaled)
         self._value()
 
-    def allow(self, verdict: Verdict) -> None:
-        """Remember an order that risk let pass."""
-        if verdict.action is IntentAction.NEW and verdict.client_order_id not in self.orders:
-            price = verdict.limit_ticks or verdict.reference_ticks or self.mark_ticks
-            self._keep(
-                OpenOrder(verdict.client_order_id, verdict.side, verdict.quantity_lots, price)
-            )
+    def place(self, order: Order) -> None:
+        """Take an order that risk let pass and that is on its way.
 
-    def name(self, order: Order) -> None:
-        """Learn the id of an order that was let pass."""
-        known = self.orders.get(order.client_order_id)
-        if known is not None and known.order == NO_ID:
-            self.orders[order.client_order_id] = msgspec.structs.replace(known, order=order.id)
+        The order and not the verdict opens it, because of a wish that risk allowed and the desk
+        rejected at once, contenders hear the order, its end, and only then the verdict.
+        """
+        price = order.limit_ticks or self.mark_ticks
+        self._keep(
+            OpenOrder(order.id, order.client_order_id, order.side, order.quantity_lots, price)
+        )
 
     def update(self, update: OrderUpdate) -> None:
         """Take a change of an order; forget it when it ended."""
-        known = self._named(update.order, update.client_order_id)
+        known = self.orders.get(update.order)
         if known is None:
             return
-        if update.status in _ENDED:
-            self._leave(known, 0)
-            return
-        self._drop(known)
-        self._keep(
-            msgspec.structs.replace(
-                known,
-                client_order_id=update.client_order_id,
-                leaves_lots=update.leaves_lots,
-                price_ticks=update.limit_ticks or known.price_ticks,
-            )
+        ended = update.status in _ENDED
+        changed = msgspec.structs.replace(
+            known,
+            client_order_id=update.client_order_id,
+            leaves_lots=0 if ended else update.leaves_lots,
+            price_ticks=update.limit_ticks or known.price_ticks,
         )
-
-    def _named(self, order: Id, client_order_id: str) -> OpenOrder | None:
-        known = self.orders.get(client_order_id)
-        if known is not None and known.order in {order, NO_ID}:
-            return known
-        # A replaced order may have a new client order id; there are few, so a walk will do.
-        return next((each for each in self.orders.values() if each.order == order), None)
-
-    def _leave(self, known: OpenOrder | None, leaves_lots: int) -> None:
-        if known is not None:
-            self._drop(known)
-            if leaves_lots:
-                self._keep(msgspec.structs.replace(known, leaves_lots=leaves_lots))
+        self._change(known, changed)
 
     def _keep(self, order: OpenOrder) -> None:
-        self.orders[order.client_order_id] = order
+        self.orders[order.order] = order
         self.seat.reserved += self._need(order)
 
-    def _drop(self, order: OpenOrder) -> None:
-        del self.orders[order.client_order_id]
-        self.seat.reserved -= self._need(order)
+    def _change(self, former: OpenOrder, order: OpenOrder) -> None:
+        """Put *order* in the place of *former*, or forget it when nothing is left of it."""
+        self.seat.reserved += self._need(order) - self._need(former)
+        self.orders[order.order] = order
+        if order.leaves_lots == 0:
+            del self.orders[order.order]
 
     def _need(self, order: OpenOrder) -> int:
         if order.side is not Side.BUY:
@@ -185,8 +169,8 @@ class Holding:
     def restore(self, state: tuple[int, int, int, int, list[OpenOrder]]) -> None:
         """Take over what `state` returned."""
         self.lots, self.mark_ticks, self.bars_held, self.bars_seen, orders = state
-        for order in list(self.orders.values()):
-            self._drop(order)
+        for former in list(self.orders.values()):
+            self._change(former, msgspec.structs.replace(former, leaves_lots=0))
         for order in orders:
             self._keep(order)
         self._value()

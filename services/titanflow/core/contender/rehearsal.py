@@ -132,9 +132,12 @@ class Rehearsal:
             IntentAction.CANCEL: target is not None,
             IntentAction.REPLACE: target is not None and intent.quantity_lots > 0,
         }[intent.action]
+        if allowed:
+            self._carry_out(intent, target)
+        # As in an arena: what the desk says to a verdict is heard before the verdict itself.
         self.decide.handle(_verdict(intent, allowed=allowed, reference=bar.close_ticks))
-        if not allowed:
-            return
+
+    def _carry_out(self, intent: Intent, target: Order | None) -> None:
         if intent.action is IntentAction.NEW:
             order = _order(intent)
             self.resting[order.client_order_id] = order

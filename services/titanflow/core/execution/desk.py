@@ -102,6 +102,8 @@ class Trade:
                 self._cancel_all("", fact.symbol, CORPORATE_ACTION, "SPLIT")
             case KillRuling():
                 self._epoch = max(self._epoch, fact.epoch)
+            case _:
+                raise InvariantError(f"trade does not consume {type(fact).__name__}")
         said, self._said = self._said, []
         return said
 
@@ -163,8 +165,8 @@ class Trade:
             self._update(
                 ticket, verdict.at, lifecycle.STATUS, RejectReason.BROKER_OPTION, "KILL:EPOCH"
             )
-        elif ticket.status is OrdStatus.PENDING_CANCEL or (
-            not cancels and ticket.status is OrdStatus.PENDING_REPLACE
+        elif ticket.state is OrdStatus.PENDING_CANCEL or (
+            not cancels and ticket.state is OrdStatus.PENDING_REPLACE
         ):
             self._update(
                 ticket,
@@ -256,7 +258,7 @@ class Trade:
                 self._next_id(), self._cause, at, self._seen, ticket.order, ticket.contender,
                 ticket.symbol, ticket.client_order_id, ticket.side, lots, price, fee,
                 Liquidity.MAKER if maker else Liquidity.TAKER,
-                NO_ID if counter is None else counter.order, ticket.status, ticket.cum,
+                NO_ID if counter is None else counter.order, ticket.state, ticket.cum,
                 ticket.leaves,
             )
         )  # fmt: skip
@@ -287,21 +289,21 @@ class Trade:
 
     def _update(self, ticket: Ticket, at: int, event: str, reason: int, text: str) -> None:
         self._advance(ticket, event)
-        leaves = 0 if ticket.status in lifecycle.ENDED else ticket.leaves
+        leaves = 0 if ticket.state in lifecycle.ENDED else ticket.leaves
         self._said.append(
             OrderUpdate(
                 self._next_id(), self._cause, at, self._seen, ticket.order, ticket.contender,
-                ticket.symbol, ticket.client_order_id, ticket.status, event[0], ticket.side,
+                ticket.symbol, ticket.client_order_id, ticket.state, event[0], ticket.side,
                 ticket.quantity, ticket.limit, ticket.cum, leaves, int(reason), text,
             )
         )  # fmt: skip
 
     def _advance(self, ticket: Ticket, event: str) -> None:
-        ticket.status = next_status(
-            ticket.status, event, accepted=ticket.accepted, cum=ticket.cum, leaves=ticket.leaves
+        ticket.state = next_status(
+            ticket.state, event, accepted=ticket.accepted, cum=ticket.cum, leaves=ticket.leaves
         )
         # A rejected order may never have been known.
-        if ticket.status in lifecycle.ENDED and self._tickets.pop(ticket.number, None) is not None:
+        if ticket.state in lifecycle.ENDED and self._tickets.pop(ticket.number, None) is not None:
             del self._named[ticket.owner][ticket.client_order_id]
             self._floor[ticket.instrument].forget(ticket)
 

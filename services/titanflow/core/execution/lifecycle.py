@@ -29,7 +29,7 @@ ENDED = frozenset({OrdStatus.FILLED, OrdStatus.CANCELED, OrdStatus.REJECTED, Ord
 """States that an order never leaves."""
 
 _COUNTED = None
-"""The table's word for: New or PartiallyFilled, as the counts say; PendingNew before acceptance."""
+"""The table's word for: New or PartiallyFilled, as the counts say; before acceptance PendingNew."""
 
 _S = OrdStatus
 TRANSITIONS: dict[tuple[OrdStatus, str], OrdStatus | None] = {
@@ -88,7 +88,7 @@ def next_status(
         raise InvariantError(f"{cum} lots filled and {leaves} left after ExecType {exec_type}")
     if exec_type == TRADED and leaves == 0:
         return OrdStatus.FILLED
-    if after is not _COUNTED:
+    if after is not None:
         return after
     if cum > 0:
         return OrdStatus.PARTIALLY_FILLED

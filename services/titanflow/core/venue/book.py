@@ -65,7 +65,7 @@ class Ticket(msgspec.Struct, array_like=True, gc=False):
     arrives_at: int
     """When the last thing sent about it reaches the venue: what follows never overtakes it."""
     cum: int = 0
-    status: OrdStatus = OrdStatus.PENDING_NEW
+    state: OrdStatus = OrdStatus.PENDING_NEW
     accepted: bool = False
     fee_computed: int = 0
     fee_charged: int = 0

@@ -1,0 +1,39 @@
+"""How is market data looked at? What is bundled, and whether a source passes the quality gate."""
+
+from __future__ import annotations
+
+import msgspec
+import typer
+
+from titanflow.adapters.feeds.bundled import list_datasets
+from titanflow.adapters.feeds.survey import check
+from titanflow.cli import exits
+from titanflow.cli.output import Format, emit, say, table
+
+
+def data_list(output: Format) -> None:
+    """List the bundled data sets."""
+    found = list_datasets()
+    if output is not Format.TABLE:
+        emit([msgspec.to_builtins(d) for d in found], output)
+        return
+    for one in found:
+        rows = [(k, v if isinstance(v, str | int) else str(v))
+                for k, v in msgspec.to_builtins(one).items()]
+        table(one.name, ("Field", "Value"), rows)
+
+
+def data_check(source: str, output: Format) -> None:
+    """Judge every bar of a source."""
+    report = check(source)
+    plain = msgspec.to_builtins(report)
+    if output is not Format.TABLE:
+        emit(plain, output)
+    else:
+        symbols = plain.pop("symbols")
+        table(source, ("Field", "Value"), list(plain.items()))
+        columns = tuple(symbols[0]) if symbols else ()
+        table("", columns, [tuple(s.values()) for s in symbols])
+    bad = sum(sum(s.quarantined.values()) for s in report.symbols)
+    say(f"{bad} bars quarantined")
+    raise typer.Exit(exits.REFUSED if bad else exits.OK)

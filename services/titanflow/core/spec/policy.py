@@ -1,0 +1,404 @@
+"""What is a RiskPolicy? The law a contender trades under: whom it binds, and what it demands.
+
+All policies that select a contender hold at once and the strictest value of each field wins
+(`risk.policy` merges them). Fields follow the custom resource RiskPolicy; an unset limit says
+nothing. Money is in the policy's currency, as decimal strings.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from titanflow.core.base.fixed import parse_decimal
+from titanflow.core.spec.common import (
+    Currency,
+    DecimalString,
+    Fault,
+    KillSwitchSpec,
+    Name,
+    SpecModel,
+    Symbol,
+    refuse,
+)
+from titanflow.core.spec.words import BreachAction, OrderType, Tier, TimeInForce
+
+LabelText = Annotated[str, StringConstraints(max_length=63)]
+LabelKey = Annotated[str, StringConstraints(min_length=1, max_length=316)]
+
+
+class RequirementSpec(SpecModel):
+    """One requirement on a label."""
+
+    key: LabelKey = Field(description="Label key.")
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"] = Field(
+        description="Relation of the label to values: In, NotIn, Exists or DoesNotExist."
+    )
+    values: tuple[LabelText, ...] = Field(
+        default=(), max_length=64, description="Values for In and NotIn. Default: none."
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> RequirementSpec:
+        if (self.operator in ("In", "NotIn")) != bool(self.values):
+            refuse(self, [(("values",), "values are for In and NotIn, and they need some")])
+        return self
+
+
+class SelectorSpec(SpecModel):
+    """Contenders that the policy binds; all given parts must match."""
+
+    arena: Name | None = Field(
+        default=None, description="Only contenders of this Arena. Default: of every arena."
+    )
+    tiers: tuple[Tier, ...] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=5,
+        description="Only contenders in these tiers. Default: in every tier.",
+    )
+    match_labels: dict[LabelKey, LabelText] = Field(
+        default_factory=dict,
+        max_length=64,
+        description="Labels that the Contender must have. Default: none.",
+    )
+    match_expressions: tuple[RequirementSpec, ...] = Field(
+        default=(),
+        max_length=16,
+        description="Label requirements, all of which must hold. Default: none.",
+    )
+
+
+_MONEY = "as a decimal string"
+_PAIRS = (
+    ("min_order_quantity", "max_order_quantity"),
+    ("min_order_notional", "max_order_notional"),
+    ("max_order_notional", "max_position_notional"),
+    ("max_order_quantity", "max_position_quantity"),
+    ("max_order_notional", "max_gross_exposure"),
+    ("max_position_notional", "max_gross_exposure"),
+    ("max_net_exposure", "max_gross_exposure"),
+    ("max_instrument_exposure", "max_gross_exposure"),
+)
+
+
+def _camel(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(word.capitalize() for word in rest)
+
+
+def _order_faults(model: SpecModel) -> list[Fault]:
+    """Return a fault for each pair of limits that contradict each other."""
+    faults: list[Fault] = []
+    for low, high in _PAIRS:
+        least, most = getattr(model, low, None), getattr(model, high, None)
+        if least is not None and most is not None and parse_decimal(least) > parse_decimal(most):
+            faults.append(((_camel(low),), f"{_camel(low)} must not exceed {_camel(high)}"))
+    return faults
+
+
+def _amount(text: str) -> Any:
+    return Field(default=None, description=f"{text} Default: says nothing.")
+
+
+def _number(text: str, low: int, high: int) -> Any:
+    return Field(default=None, ge=low, le=high, description=f"{text} Default: says nothing.")
+
+
+class OrderLimitsSpec(SpecModel):
+    """Limits on one order and one position; they may be set for single instruments too."""
+
+    min_order_quantity: DecimalString | None = _amount(
+        f"Smallest order, in units of the instrument, {_MONEY}. Refused: 13 IncorrectQuantity."
+    )
+    max_order_quantity: DecimalString | None = _amount(
+        f"Largest order, in units of the instrument, {_MONEY} (fat finger). "
+        "Refused: 26 ExceededClipSizeLimit."
+    )
+    min_order_notional: DecimalString | None = _amount(
+        f"Smallest order value, {_MONEY}. Refused: 13 IncorrectQuantity, MIN_NOTIONAL."
+    )
+    max_order_notional: DecimalString | None = _amount(
+        f"Largest order value, {_MONEY} (fat finger). Refused: 27 ExceededMaxNotionalOrderAmt."
+    )
+    price_collar_bps: int | None = _number(
+        "Largest distance of a limit price from the reference price, in basis points. "
+        "Refused: 16 PriceExceedsCurrentPriceBand.",
+        1,
+        10_000,
+    )
+    max_reference_age_seconds: int | None = _number(
+        "Oldest reference price, in seconds of event time; an older or missing one refuses every "
+        "order. Refused: 19 ReferencePriceNotAvailable.",
+        1,
+        31_536_000,
+    )
+    max_open_orders: int | None = _number(
+        "Most open orders of the contender. Refused: 3 OrderExceedsLimit, MAX_NUM_ORDERS.",
+        1,
+        1_000_000,
+    )
+    max_position_quantity: DecimalString | None = _amount(
+        "Largest position on either side, open orders included, in units of the instrument, "
+        f"{_MONEY}. Refused: 3 OrderExceedsLimit, MAX_POSITION."
+    )
+    max_position_notional: DecimalString | None = _amount(
+        f"Largest position on either side, open orders included, in money, {_MONEY}. "
+        "Refused: 3 OrderExceedsLimit, MAX_POSITION."
+    )
+    max_concentration_bps: int | None = _number(
+        "Largest part of equity in one instrument, open orders included, in basis points. "
+        "Refused: 3 OrderExceedsLimit, CONCENTRATION.",
+        1,
+        100_000,
+    )
+    allow_short: bool | None = Field(
+        default=None,
+        description="false forbids short positions. Refused: 22 ShortSellNotPermitted. Default: "
+        "says nothing; the arena's borrow.allowed holds.",
+    )
+
+
+class InstrumentLimitsSpec(OrderLimitsSpec):
+    """Limits of one instrument, in place of the same fields of limits, in this policy only."""
+
+    not_built: ClassVar[frozenset[str]] = frozenset({"maxOrdersPerSecond"})
+
+    symbol: Symbol = Field(description="Symbol of the Arena.")
+    tradable: bool = Field(
+        default=True,
+        description="false forbids the instrument (restricted list). Refused: 1 UnknownSymbol. "
+        "Default: true.",
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> InstrumentLimitsSpec:
+        refuse(self, _order_faults(self))
+        return self
+
+
+class LimitsSpec(OrderLimitsSpec):
+    """Limits of each selected contender."""
+
+    not_built: ClassVar[frozenset[str]] = frozenset(
+        {
+            "maxLagSeconds",
+            "valueAtRisk",
+            "stopLossBps",
+            "takeProfitBps",
+            "sizeByRegime",
+            "minLiquidationDistanceBps",
+            "maxThinkingCostPerDay",
+            "explorationBudgetBps",
+            "explorationEveryDecisions",
+        }
+    )
+    words_not_built: ClassVar[dict[str, frozenset[str]]] = {
+        "orderTypes": frozenset({"Stop", "StopLimit", "TrailingStop"}),
+        "timeInForce": frozenset({"GTD"}),
+    }
+
+    max_intent_age_seconds: int | None = _number(
+        "Oldest intent, in seconds of event time. Refused: 8 StaleOrder.", 1, 86_400
+    )
+    duplicate_window_seconds: int | None = _number(
+        "An order with the instrument, side, quantity and price of one sent within this many "
+        "seconds is refused: 6 DuplicateOrder. A reused id is always refused.",
+        1,
+        86_400,
+    )
+    max_orders_per_second: int | None = _number(
+        "Most orders, replaces and cancels in a second (refill of the token bucket). "
+        "Refused: 99 Other, THROTTLE.",
+        1,
+        1_000_000,
+    )
+    max_order_burst: int | None = _number(
+        "Size of the token bucket: most orders at once; without it, maxOrdersPerSecond.",
+        1,
+        1_000_000,
+    )
+    max_orders_per_day: int | None = _number(
+        "Most orders, replaces and cancels in a session day. Refused: 99 Other, THROTTLE.",
+        1,
+        100_000_000,
+    )
+    max_orders_per_fill: int | None = _number(
+        "Most orders for each fill, over the session day and after the first 100 "
+        "(order-to-trade ratio). Refused: 99 Other, ORDER_RATIO.",
+        1,
+        100_000,
+    )
+    halt_after_refusals: int | None = _number(
+        "Refusals within refusalWindowSeconds that stop the contender until a kill switch of it "
+        "is released (runaway protection).",
+        1,
+        1_000_000,
+    )
+    refusal_window_seconds: int | None = _number(
+        "Seconds for haltAfterRefusals; without it, 60.", 1, 31_536_000
+    )
+    order_types: tuple[OrderType, ...] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=5,
+        description="Order types that are allowed (FIX 40). Refused: 11 "
+        "UnsupportedOrderCharacteristic. Default: says nothing.",
+    )
+    time_in_force: tuple[TimeInForce, ...] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=5,
+        description="Times in force that are allowed (FIX 59). Refused: 11 "
+        "UnsupportedOrderCharacteristic. Default: says nothing.",
+    )
+    max_gross_exposure: DecimalString | None = _amount(
+        f"Most long plus short value, open orders at their worst, {_MONEY}. "
+        "Refused: 3 OrderExceedsLimit, GROSS."
+    )
+    max_net_exposure: DecimalString | None = _amount(
+        "Most long minus short value on either side, open orders at their worst, "
+        f"{_MONEY}. Refused: 3 OrderExceedsLimit, NET."
+    )
+    max_leverage_bps: int | None = _number(
+        "Most gross exposure, in basis points of equity: 10000 is one time, which also holds "
+        "without it. Refused: 25 InsufficientCreditLimit.",
+        1,
+        10_000,
+    )
+    min_free_cash: DecimalString | None = _amount(
+        f"Cash that must stay free of positions and reservations, {_MONEY}. "
+        "Refused: 25 InsufficientCreditLimit."
+    )
+    max_turnover_bps_per_day: int | None = _number(
+        "Most traded value in a session day, in basis points of equity. "
+        "Refused: 3 OrderExceedsLimit, TURNOVER.",
+        1,
+        10_000_000,
+    )
+    max_daily_loss: DecimalString | None = _amount(
+        f"Loss of a session day, {_MONEY}, realised and not, costs included, at which the "
+        "contender is HALTED until the next day. Refused: 21 AlgorithmRiskThresholdBreached."
+    )
+    reduce_at_drawdown_bps: int | None = _number(
+        "Fall from the equity peak, in basis points, at which the contender is REDUCING: only "
+        "orders that reduce a position pass. Refused: 21 AlgorithmRiskThresholdBreached.",
+        1,
+        10_000,
+    )
+    max_drawdown_bps: int | None = _number(
+        "Fall from the equity peak, in basis points, at which the contender is HALTED and "
+        "onBreach applies. Refused: 21 AlgorithmRiskThresholdBreached.",
+        1,
+        10_000,
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> LimitsSpec:
+        faults = _order_faults(self)
+        if self.reduce_at_drawdown_bps is not None and self.max_drawdown_bps is not None:
+            if self.reduce_at_drawdown_bps >= self.max_drawdown_bps:
+                text = "reduceAtDrawdownBps must be below maxDrawdownBps"
+                faults.append((("reduceAtDrawdownBps",), text))
+        for field, needed in (
+            ("max_order_burst", "max_orders_per_second"),
+            ("refusal_window_seconds", "halt_after_refusals"),
+        ):
+            if getattr(self, field) is not None and getattr(self, needed) is None:
+                faults.append(((_camel(field),), f"{_camel(field)} needs {_camel(needed)}"))
+        refuse(self, faults)
+        return self
+
+
+class AggregateSpec(SpecModel):
+    """Limits of all selected contenders together (the house)."""
+
+    not_built: ClassVar[frozenset[str]] = frozenset({"correlated"})
+
+    max_gross_exposure: DecimalString | None = _amount(
+        f"Most long plus short value of all, open orders at their worst, {_MONEY}. "
+        "Refused: 20 NotionalValueExceedsThreshold."
+    )
+    max_net_exposure: DecimalString | None = _amount(
+        f"Most long minus short value of all on either side, {_MONEY}. "
+        "Refused: 20 NotionalValueExceedsThreshold."
+    )
+    max_instrument_exposure: DecimalString | None = _amount(
+        f"Most value of all in one instrument on either side, {_MONEY}. "
+        "Refused: 20 NotionalValueExceedsThreshold."
+    )
+    max_daily_loss: DecimalString | None = _amount(
+        f"Loss of all in a session day, {_MONEY}, at which all are HALTED until the next."
+    )
+    max_orders_per_second: int | None = _number(
+        "Most orders, replaces and cancels of all in a second. Refused: 99 Other, THROTTLE.",
+        1,
+        1_000_000,
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> AggregateSpec:
+        refuse(self, _order_faults(self))
+        return self
+
+
+class PolicySpec(SpecModel):
+    """The law a contender trades under; of several, the strictest value of each field wins."""
+
+    not_built: ClassVar[frozenset[str]] = frozenset({"schedule"})
+    words_not_built: ClassVar[dict[str, frozenset[str]]] = {"enforcement": frozenset({"DryRun"})}
+
+    display_name: str | None = Field(
+        default=None, max_length=80, description="Name for people. Default: the object's name."
+    )
+    selector: SelectorSpec = Field(
+        description="Contenders that the policy binds; {} binds all of them."
+    )
+    currency: Currency | None = Field(
+        default=None,
+        description="Currency of all money here. A contender whose arena has another is refused "
+        "every order (fail closed). Default: the arena's currency.",
+    )
+    enforcement: Literal["Enforce"] = Field(
+        default="Enforce", description="Enforce refuses. Default: Enforce."
+    )
+    limits: LimitsSpec = Field(description="Limits of each selected contender.")
+    instruments: tuple[InstrumentLimitsSpec, ...] = Field(
+        default=(),
+        max_length=256,
+        description="Limits for single instruments; a value here takes the place of the same "
+        "field of limits, in this policy only. Default: none.",
+    )
+    aggregate: AggregateSpec | None = Field(
+        default=None,
+        description="Limits of all selected contenders together. Default: none.",
+    )
+    on_breach: BreachAction = Field(
+        default=BreachAction.REDUCE,
+        description="What happens, beside refusing orders, when prices break a limit of a whole "
+        "portfolio (daily loss, drawdown). Reduce: orders that reduce a position still pass. "
+        "CancelAll: cancels resting orders. Flatten: also closes positions. Kill: latches the "
+        "kill switch. Default: Reduce.",
+    )
+    kill_switch: KillSwitchSpec = Field(
+        default_factory=KillSwitchSpec,
+        description="Stops trading of all selected contenders at once and stays latched. "
+        "Default: not engaged.",
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> PolicySpec:
+        faults: list[Fault] = []
+        order, house = self.limits.max_order_notional, self.aggregate
+        if order is not None and house is not None and house.max_gross_exposure is not None:
+            if parse_decimal(order) > parse_decimal(house.max_gross_exposure):
+                text = "limits.maxOrderNotional must not exceed aggregate.maxGrossExposure"
+                faults.append((("limits", "maxOrderNotional"), text))
+        symbols = [limits.symbol for limits in self.instruments]
+        for number, symbol in enumerate(symbols):
+            if symbol in symbols[:number]:
+                place = ("instruments", number, "symbol")
+                faults.append((place, f"two entries have the symbol {symbol}: join them"))
+        refuse(self, faults)
+        return self

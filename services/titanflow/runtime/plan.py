@@ -1,0 +1,224 @@
+"""What is to be run? Manifests, data and contenders, made ready for the driver, once.
+
+A plan comes from a folder of manifests, or from the head of a journal: the head holds every
+manifest, so a session can be derived again where the folder no longer is.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import msgspec
+
+from titanflow.adapters.feeds.tape import Market, iter_events, load_market, open_provider
+from titanflow.adapters.registry.folder import Loaded, load_folder, load_texts
+from titanflow.core.base.errors import AdapterError, Problem, SpecError
+from titanflow.core.base.ident import NO_ID, canonical, derive
+from titanflow.core.base.instant import format_date
+from titanflow.core.contender.build import build, build_all, schema_of
+from titanflow.core.contender.checks import CheckResult, run_checks
+from titanflow.core.contender.protocol import Contender
+from titanflow.core.facts import Bar, Fact, KillSwitch
+from titanflow.core.perception.features import FeatureSchema
+from titanflow.core.risk.policy import check_policies
+from titanflow.core.spec.compile import compile_ground
+from titanflow.core.spec.ground import Ground
+from titanflow.core.spec.policy import PolicySpec
+from titanflow.core.spec.words import KillScope, RecipeKind
+from titanflow.runtime.code import code_version, source_sha256
+from titanflow.runtime.controls import load_controls
+from titanflow.runtime.journal import Head
+
+FORMAT = 1
+CHECK_BARS = 400
+"""Bars of one instrument that `contender check` plays: twice the longest usual look-back."""
+
+
+class Plan:
+    """One session to be run; building contenders anew for each run keeps runs apart."""
+
+    def __init__(self, loaded: Loaded, controls: tuple[KillSwitch, ...] = ()) -> None:
+        self.loaded = loaded
+        self.folder = loaded.folder
+        self.controls = controls
+        self.policies: Mapping[str, PolicySpec] = {m.name: m.spec for m in loaded.policies}
+        try:
+            self.ground: Ground = compile_ground(
+                loaded.arena.name, loaded.arena.spec, loaded.specs()
+            )
+            check_policies(self.ground, self.policies)
+            self._first: tuple[Contender, ...] | None = build_all(self.ground)
+        except SpecError as error:
+            raise loaded.located(error) from error
+        self.schema: FeatureSchema = schema_of(self._first)
+
+    def build_contenders(self) -> Sequence[Contender]:
+        """Return fresh contenders."""
+        first, self._first = self._first, None
+        return first if first is not None else build_all(self.ground)
+
+    @cached_property
+    def market(self) -> Market:
+        """Give the data: read and judged once."""
+        try:
+            return load_market(self.loaded.arena.spec, self.ground, self.folder)
+        except SpecError as error:
+            raise self.loaded.located(error) from error
+
+    @property
+    def events_total(self) -> int:
+        """Give how many input facts the sources hold."""
+        return self.market.events_total
+
+    def events(self) -> Iterator[Fact]:
+        """Yield the input facts of the sources in order."""
+        return iter(iter_events(self.market, self.ground))
+
+    def events_if_present(self, data: tuple[tuple[str, str], ...]) -> Iterator[Fact] | None:
+        """Yield the input facts if the sources are those that *data* names, else return None."""
+        try:
+            return self.events() if self.data() == data else None
+        except (AdapterError, SpecError):
+            return None
+
+    def data(self) -> tuple[tuple[str, str], ...]:
+        """Return name and digest of each source."""
+        origin = open_provider(self.loaded.arena.spec, self.folder).origin
+        return ((origin.name, origin.sha256),)
+
+    def head(self, data: tuple[tuple[str, str], ...] | None = None) -> Head:
+        """Return the head of this session's journal."""
+        return Head(
+            format=FORMAT,
+            arena=self.ground.arena,
+            seed=self.ground.seed,
+            code=code_version(),
+            manifests=tuple(sorted(canonical(m.content()) for m in self.loaded.manifests)),
+            manifests_digest=self.loaded.digest,
+            data=self.data() if data is None else data,
+            python=tuple(
+                (point, source_sha256(point))
+                for point in sorted(
+                    {e.rule for e in self.ground.entrants if e.kind is RecipeKind.PYTHON}
+                )
+            ),
+            features=tuple(self.schema.names),
+        )
+
+    def switches(self, at: int) -> list[KillSwitch]:
+        """Return the kill switches that the manifests engage, as requests at *at*."""
+        found = []
+        scopes = {
+            "Arena": KillScope.ARENA,
+            "Contender": KillScope.CONTENDER,
+            "RiskPolicy": KillScope.POLICY,
+        }
+        active = self.ground.entrant_index()
+        for manifest in self.loaded.manifests:
+            switch = manifest.spec.kill_switch
+            gone = manifest.kind == "Contender" and manifest.name not in active
+            if not switch.engaged or gone:
+                continue
+            scope = scopes[manifest.kind]
+            name = "" if scope is KillScope.ARENA else manifest.name
+            ident = derive(NO_ID, f"switch:{scope.value}:{name}".encode(), 0)
+            found.append(
+                KillSwitch(
+                    ident,
+                    NO_ID,
+                    at,
+                    at,
+                    scope,
+                    name,
+                    engaged=True,
+                    instruments=switch.instruments,
+                    action=switch.action,
+                    reason=switch.reason,
+                    by=switch.engaged_by,
+                    reset_token=switch.reset_token,
+                )
+            )
+        return found
+
+    def with_controls(self, events: Iterable[Fact]) -> Iterator[Fact]:
+        """Yield *events* with the kill-switch requests of `--controls` at their times."""
+        waiting = list(self.controls)
+        for fact in events:
+            while waiting and waiting[0].at <= fact.at:
+                yield waiting.pop(0)
+            yield fact
+
+    def nothing_to_do(self) -> SpecError:
+        """Return the error of a session without events."""
+        season = self.loaded.arena.spec.season
+        where = self.loaded.locate("Arena", self.ground.arena, "spec.season")
+        what = f"the source holds no event between {season.start or 'its start'} and "
+        return SpecError([Problem(what + (season.end or "its end"), where, "widen spec.season")])
+
+    def describe_data(self) -> list[str]:
+        """Return a line for people on each source: how much, from when to when, which digest."""
+        market = self.market
+        if not len(market.bars):
+            return ["no bars"]
+        first, last = int(market.bars.end_ns[0]), int(market.bars.end_ns[-1])
+        return [
+            f"{market.origin.name} ({market.origin.place}): {len(market.bars)} bars, "
+            f"{format_date(first)} to {format_date(last)}, {market.quarantines_total} quarantined, "
+            f"sha256 {market.origin.sha256[:16]}"
+        ]
+
+    def check_contender(self, name: str) -> list[CheckResult]:
+        """Run the suite of checks on one contender over the first bars of its first instrument.
+
+        Raises: SpecError if no contender has this name, or its data is too short.
+        """
+        entrant = next((e for e in self.ground.entrants if e.name == name), None)
+        if entrant is None:
+            names = ", ".join(e.name for e in self.ground.entrants)
+            raise SpecError([Problem(f"no contender {name!r}", str(self.folder), f"one of: {names}")])
+        symbol = self.ground.instruments[entrant.instruments[0]].symbol
+        bars: list[Bar] = []
+        for fact in self.events():
+            if isinstance(fact, Bar) and fact.symbol == symbol:
+                bars.append(fact)
+                if len(bars) == CHECK_BARS:
+                    break
+        if not bars:
+            raise self.nothing_to_do()
+        return run_checks(lambda: build(entrant), bars)
+
+
+def prepare(path: Path, controls: Path | None) -> Plan:
+    """Return the plan of a folder or file of manifests.
+
+    The folder becomes importable, so that Python contenders may lie beside their manifests.
+
+    Raises: SpecError with every mistake found.
+    """
+    loaded = load_folder(path)
+    _importable(loaded.folder)
+    return Plan(loaded, load_controls(controls) if controls is not None else ())
+
+
+def plan_from_head(head: Head, folder: Path | None) -> Plan:
+    """Return the plan that a journal's head describes; *folder* is where Python code lies.
+
+    Raises: SpecError if the manifests in the head are not valid for this version.
+    """
+    if head.format != FORMAT:
+        raise AdapterError(f"journal format {head.format} is not known; this is {FORMAT}")
+    if folder is not None:
+        _importable(folder)
+    texts = [msgspec.json.encode(msgspec.json.decode(text)) for text in head.manifests]
+    return Plan(load_texts(texts, folder or Path()))
+
+
+def _importable(folder: Path) -> None:
+    place = str(folder.resolve())
+    if place not in sys.path:
+        sys.path.insert(0, place)
+
+
