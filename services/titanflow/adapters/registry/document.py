@@ -26,6 +26,8 @@ Scalar = str | int | float | bool | None
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,18})")
 _FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]*([eE][-+]?[0-9]{1,2})?|[eE][-+]?[0-9]{1,2})")
 # `yes` and `on` are what they are to kubectl, so that one file means one thing.
+# Invisible, or read as an end of line by some readers and not by others: one text, two meanings.
+_INVISIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _TRUE = frozenset({"true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON"})
 _FALSE = frozenset({"false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF"})
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
@@ -186,6 +188,8 @@ class _Builder:
             raise Flaw(line, f"tags such as {event.tag} are not taken", "remove it")
 
     def _scalar(self, event: yaml.ScalarEvent, line: int) -> None:
+        if _INVISIBLE.search(event.value):
+            raise Flaw(line, "the text holds a control character", "remove it")
         if self._waits_for_key():
             if event.value == "<<" and event.implicit[0]:
                 raise Flaw(line, "merge keys (<<) are not taken", "write the fields out")
