@@ -14,8 +14,11 @@ PERIOD = 40
 BIG_LOTS = 2_000_000
 """More than any limit of a sensible policy allows, at any price in the data."""
 
-LADDER = range(-6, 6)
-"""Rungs of its own bids around the close, two basis points apart: the venue's slippage."""
+GREEDY_LOTS = 400
+"""More than the contenders' share of one bar in the early years, so that a part must wait."""
+
+CLIP_LOTS = 500
+"""Most lots that the example's policy lets it send at once."""
 
 
 class Probe:
@@ -28,13 +31,13 @@ class Probe:
     | 5 | buy two million shares | the limit on one order |
     | 7 | buy nothing | a quantity of zero is no order |
     | 9 | post-only buy above the market | it would take, so the venue refuses it |
-    | 11, 12 | buy some, then bid all around the close and sell into it | where the open falls \
-between two rungs, the best bid is its own: self-match prevention |
+    | 11, 12 | buy some, then bid for more than the bar gives and sell | the waiting part of its \
+own bid is the best one: self-match prevention |
     | 14, 15 | the same client order id twice | the second is a duplicate |
     | 17 | fill-or-kill below the market | all at once, or nothing at all |
     | 19 | cancel what does not exist | the unknown order |
     | 21, 22, 23 | rest, replace, cancel | what a polite contender would do |
-    | 25 | sell what is left | the position ends where it began |
+    | 25 to 39 | sell what is left, in clips | the position ends where it began |
     """
 
     features = ()
@@ -68,9 +71,8 @@ between two rungs, the best bid is its own: self-match prevention |
             case 11:
                 return (Wish.market(Side.BUY, lots),)
             case 12 if view.position_lots > 0:
-                bids = [close + rung * max(1, close // 5_000) for rung in LADDER]
-                ladder = [Wish.limit(Side.BUY, 1, bid) for bid in bids]
-                return (*ladder, Wish.market(Side.SELL, view.position_lots))
+                greedy = Wish.limit(Side.BUY, GREEDY_LOTS, close * 108 // 100)
+                return (greedy, Wish.market(Side.SELL, view.position_lots))
         return ()
 
     def _handled(self, view: View, bar: int, name: str) -> tuple[Wish, ...]:
@@ -88,8 +90,8 @@ between two rungs, the best bid is its own: self-match prevention |
                 return (Wish.replace(f"{name}-polite", Side.BUY, lots * 2, below),)
             case 23:
                 return tuple(Wish.cancel(order.client_order_id) for order in view.open_orders)
-            case 25 if view.position_lots > 0:
-                return (Wish.market(Side.SELL, view.position_lots),)
+            case _ if bar >= 25 and view.position_lots > 0:
+                return (Wish.market(Side.SELL, min(view.position_lots, CLIP_LOTS)),)
         return ()
 
 

@@ -13,7 +13,7 @@ def print_leaderboard(standings: Sequence[Standing], currency: str) -> None:
     """Write the standings to stdout: ranked ones first, then pinned, then those not ranked."""
     columns = [
         "#", "Contender", f">Equity ({currency})", ">Return", ">95 % interval", ">Sharpe",
-        ">Max DD", ">Win", ">Turnover", ">Fees", ">Fills", ">Refused", "Tier", "State", "Note",
+        ">Max DD", ">Win", ">Fees", ">Fills", ">Refused", "State", "Note",
     ]
     table("Standings (simulation; per year = 252 days)", columns, [_row(s) for s in standings])
 
@@ -26,18 +26,16 @@ def _row(standing: Standing) -> list[object]:
     return [
         place,
         standing.contender,
-        f"{standing.equity / MINOR_PER_UNIT:,.2f}",
+        f"{standing.equity / MINOR_PER_UNIT:,.0f}",
         Text(f"{'▲' if gain else '▼'} {standing.total_return:+.1%}",
              style="cyan" if gain else "dark_orange"),
         interval(standing),
         number(standing.sharpe, "{:.2f}"),
         number(standing.max_drawdown, "{:.1%}"),
         number(standing.win_rate, "{:.0%}"),
-        number(standing.turnover, "{:.1f}×"),
-        f"{standing.fees / MINOR_PER_UNIT:,.2f}",
+        f"{standing.fees / MINOR_PER_UNIT:,.0f}",
         str(standing.fills),
         str(standing.refusals),
-        standing.tier,
         standing.state,
         standing.note,
     ]

@@ -58,7 +58,7 @@ def facts_of(session: sessions.Session) -> list[Fact]:
     found: list[Fact] = []
     try:
         for record in Reader(session.journal).records():
-            if record.kind == FACT and record.body[1:10].find(b"Standing") >= 0:
+            if record.kind == FACT and b"Standing" in record.body[:16]:
                 found.append(decode_fact(record.body))
     except JournalError as error:
         say(f"note: the journal is damaged or cut: {error}")

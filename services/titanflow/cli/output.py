@@ -51,11 +51,11 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
 
 
 def console(*, stderr: bool = False):  # type: ignore[no-untyped-def]
-    """Return a console that is as wide as the terminal, and 120 columns where there is none."""
+    """Return a console that is as wide as the terminal, and 160 columns where there is none."""
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else int(os.environ.get("COLUMNS", "120"))
+    width = None if stream.isatty() else int(os.environ.get("COLUMNS", "160"))
     return Console(stderr=stderr, width=width, highlight=False, soft_wrap=False)
 
 

@@ -201,8 +201,9 @@ def _unquote(kind: str, given: object) -> str:
 
 
 def _word(spot: Spot, given: object) -> tuple[str, str]:
-    words = choices(spot.annotation())
-    if given in spot.owner.words_not_built.get(spot.field, frozenset()):
+    absent = spot.owner.words_not_built.get(spot.field, frozenset())
+    words = [word for word in choices(spot.annotation()) if word not in absent]
+    if isinstance(given, str) and given in absent:
         return f"{given} is not built yet", f"built: {', '.join(words)}"
     if not isinstance(given, str):
         return f"a word is expected, not {_shown(given)}", nearest("", words)
