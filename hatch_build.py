@@ -1,8 +1,8 @@
 """Build native/**/*.pyx in place; hatchling then packs the shared objects.
 
-Run as a script it rebuilds what is stale without an install: `python hatch_build.py [book gate ...]`.
+As a script it rebuilds what is stale, without an install: `python hatch_build.py [book gate ...]`.
 Each module gets a constant `SOURCE_SHA256`, so that a stale `.so` is noticed (a test compares it).
-Set TITANFLOW_CFLAGS to add compiler flags, such as -O0; results do not depend on them (a test says so).
+TITANFLOW_CFLAGS adds compiler flags, such as -O0; results do not depend on them (a test says so).
 """
 
 import hashlib
@@ -91,7 +91,7 @@ def build(root: Path, names: list[str], build_dir: Path, *, force: bool = False)
 class CythonHook(BuildHookInterface):
     """The hook that hatchling calls for wheels and editable installs."""
 
-    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
         """Compile everything and mark the wheel as bound to this platform."""
         if self.target_name != "wheel":
             return

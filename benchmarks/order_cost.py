@@ -12,11 +12,10 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.replay import MINUTE_NS, START_NS, write_folder
 from titanflow.core.base.ident import NO_ID, derive
 from titanflow.core.facts import Bar, Fact, Intent
 from titanflow.core.spec.words import IntentAction, OrderType, Origin, Side, TimeInForce
-
-from benchmarks.replay import MINUTE_NS, START_NS, write_folder
 
 
 def main() -> None:
@@ -34,15 +33,42 @@ def main() -> None:
     filled = 0
     for number in range(count + 1):
         ident = derive(NO_ID, b"bench", number)
-        bar = Bar(ident, NO_ID, at + MINUTE_NS, at + MINUTE_NS, "X", at, 10_000, 10_010, 9_990,
-                  10_000, 1_000_000)
+        bar = Bar(
+            ident,
+            NO_ID,
+            at + MINUTE_NS,
+            at + MINUTE_NS,
+            "X",
+            at,
+            10_000,
+            10_010,
+            9_990,
+            10_000,
+            1_000_000,
+        )
         at += MINUTE_NS
         said: list[Fact] = arena.take(bar)
         filled += sum(type(fact).__name__ == "Fill" for fact in said)
         side = Side.BUY if number % 2 == 0 else Side.SELL
-        intent = Intent(derive(ident, b"bench", 1), ident, at, at, "sma-0", "X", IntentAction.NEW,
-                        side, 1, OrderType.MARKET, 0, TimeInForce.DAY, False, f"o{number}", "",
-                        Origin.CONTENDER, at)
+        intent = Intent(
+            derive(ident, b"bench", 1),
+            ident,
+            at,
+            at,
+            "sma-0",
+            "X",
+            IntentAction.NEW,
+            side,
+            1,
+            OrderType.MARKET,
+            0,
+            TimeInForce.DAY,
+            False,
+            f"o{number}",
+            "",
+            Origin.CONTENDER,
+            at,
+        )
         if number < count:
             arena.take(intent)
     print(f"{count} orders, {filled} fills")

@@ -70,7 +70,9 @@ kind: Contender
 metadata: {{name: sma-{number}}}
 spec:
   tier: Paper
-  recipe: {{kind: Rules, rules: {{name: SmaCrossover, parameters: {{fast: "{fast}", slow: "{slow}"}}}}}}
+  recipe:
+    kind: Rules
+    rules: {{name: SmaCrossover, parameters: {{fast: "{fast}", slow: "{slow}"}}}}
   sizing: {{kind: FixedFraction, fixedFraction: {{fractionBps: 5000}}}}
 """
 
@@ -93,7 +95,10 @@ def write_folder(folder: Path, bars: int, contenders: int) -> None:
 
     data = series(bars)
     start = START_NS + MINUTE_NS * np.arange(bars)
-    columns: dict[str, Any] = {"symbol": ["X"] * bars, "time": pa.array(start, pa.timestamp("ns", "UTC"))}
+    columns: dict[str, Any] = {
+        "symbol": ["X"] * bars,
+        "time": pa.array(start, pa.timestamp("ns", "UTC")),
+    }
     columns |= {k: v / 100 for k, v in data.items() if k != "volume"}
     columns["volume"] = data["volume"]
     pq.write_table(pa.table(columns), folder / "bars.parquet")
@@ -165,7 +170,7 @@ def run_backtesting(bars: int) -> dict[str, Any]:
 
 
 def run_nautilus(bars: int) -> dict[str, Any]:
-    """Run the same rule in nautilus_trader's backtest engine (its own EMA-cross replaced by SMA)."""
+    """Run the same rule in nautilus_trader's backtest engine."""
     from benchmarks.replay_nautilus import run
 
     orders, cpu = run(series(bars), START_NS, MINUTE_NS)
@@ -194,8 +199,17 @@ CASES = {
 
 def child(case: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Run one case in a process of its own, pinned to one core, so that peaks do not mix."""
-    command = [sys.executable, "-m", "benchmarks.replay", "--case", case,
-               "--bars", str(arguments.bars), "--contenders", str(arguments.contenders)]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.replay",
+        "--case",
+        case,
+        "--bars",
+        str(arguments.bars),
+        "--contenders",
+        str(arguments.contenders),
+    ]
     pin = ["taskset", "-c", "0"] if shutil.which("taskset") else []
     done = subprocess.run([*pin, *command], capture_output=True, text=True, check=False)
     if done.returncode:
@@ -210,8 +224,15 @@ def instructions(orders: int) -> int:
         raise SystemExit("valgrind is missing: apt-get install valgrind")
     with tempfile.TemporaryDirectory() as name:
         out = Path(name) / "callgrind.out"
-        command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", sys.executable,
-                   "-m", "benchmarks.order_cost", str(orders)]
+        command = [
+            "valgrind",
+            "--tool=callgrind",
+            f"--callgrind-out-file={out}",
+            sys.executable,
+            "-m",
+            "benchmarks.order_cost",
+            str(orders),
+        ]
         environment = os.environ | {"PYTHONHASHSEED": "0", "PYTHONMALLOC": "malloc"}
         subprocess.run(command, check=True, capture_output=True, env=environment)
         for line in out.read_text().splitlines():
@@ -252,9 +273,11 @@ def main() -> None:
             continue
         speed = row["contender_bars_per_s"]
         ratio = f"titanflow is {ours / speed:.1f}×" if ours and row["system"] != "titanflow" else ""
-        print(f"  {row['system']:16} {row['bars']:>8} bars × {row['contenders']:>2} contenders "
-              f"{row['orders']:>7} orders {row['cpu_s']:7.2f} s {speed:12,.0f} contender-bars/s "
-              f"{row['peak_rss_mib']:6.0f} MiB {ratio}")
+        print(
+            f"  {row['system']:16} {row['bars']:>8} bars × {row['contenders']:>2} contenders "
+            f"{row['orders']:>7} orders {row['cpu_s']:7.2f} s {speed:12,.0f} contender-bars/s "
+            f"{row['peak_rss_mib']:6.0f} MiB {ratio}"
+        )
     if "instructions_per_order" in report:
         print("  instructions per order:", json.dumps(report["instructions_per_order"]))
 

@@ -11,8 +11,7 @@ import numpy as np
 
 def run(data: dict[str, np.ndarray], start_ns: int, step_ns: int) -> tuple[int, float]:
     """Return (orders sent, CPU seconds of the engine's run)."""
-    from nautilus_trader.backtest.engine import BacktestEngine
-    from nautilus_trader.backtest.engine import BacktestEngineConfig
+    from nautilus_trader.backtest.engine import BacktestEngine, BacktestEngineConfig
     from nautilus_trader.config import LoggingConfig, StrategyConfig
     from nautilus_trader.indicators.averages import SimpleMovingAverage
     from nautilus_trader.model.currencies import USD
@@ -38,7 +37,7 @@ def run(data: dict[str, np.ndarray], start_ns: int, step_ns: int) -> tuple[int, 
             self.register_indicator_for_bars(bar_type, self.slow)
             self.subscribe_bars(bar_type)
 
-        def on_bar(self, bar: Any) -> None:
+        def on_bar(self, bar: Any) -> None:  # noqa: ARG002 - the engine's signature
             if not self.indicators_initialized():
                 return
             wanted = self.fast.value > self.slow.value

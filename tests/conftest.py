@@ -1,4 +1,4 @@
-"""Shared set-up: oracles are importable, hypothesis has one profile that does not depend on the machine's speed."""
+"""Shared set-up: oracles are importable, and hypothesis never depends on the machine's speed."""
 
 import sys
 from pathlib import Path

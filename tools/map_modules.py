@@ -22,7 +22,8 @@ Every module and the question that it answers, in the order of the layers.
 A module may import what stands below its own layer, never what stands above; `make check` says so.
 This page is drawn from the modules' own first sentences by `make golden`.
 
-A newcomer's rule: what is deterministic lives in `services/titanflow/core`, what is hot in `native`, and what touches the world in the rest of `services`.
+A newcomer's rule: what is deterministic lives in `services/titanflow/core`.
+What is hot lives in `native`, and what touches the world in the rest of `services`.
 """
 
 LAYERS = (

@@ -6,6 +6,7 @@ import doctest
 import importlib
 
 import pytest
+
 from tools.tree import ROOT, dotted, ending, modules, relative
 
 SHIPPED = [dotted(path) for path in modules() if path.suffix == ".py" and ">>>" in path.read_text()]

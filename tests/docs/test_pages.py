@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from tools.tree import ROOT, ending, relative
 
 COMMAND_SECONDS_MAX = 120
@@ -59,9 +60,7 @@ def test_every_block_says_its_language(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", pages("python"), ids=relative)
-def test_python_blocks_run(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_python_blocks_run(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TITANFLOW_HOME", str(tmp_path))
     names: dict[str, object] = {"__name__": "page"}
 

@@ -200,9 +200,7 @@ def test_changed_data_is_found_by_verification(session: Result) -> None:
     assert finding.result is Found.VERIFIED
 
 
-def test_an_interrupted_session_verifies_to_its_last_record(
-    tmp_path: Path, home: Path
-) -> None:
+def test_an_interrupted_session_verifies_to_its_last_record(tmp_path: Path, home: Path) -> None:
     plan = prepare(small_folder(tmp_path / "arena", 600), None)
 
     def stop(*_: object) -> None:

@@ -24,7 +24,10 @@ spec:
     - {symbol: AAA, venue: XSIM, assetClass: Equity, currency: USD, tickSize: "0.01", lotSize: "1"}
     - {symbol: BBB, venue: XSIM, assetClass: Equity, currency: USD, tickSize: "0.01", lotSize: "1"}
   sources:
-    - {name: bars, kind: Files, grain: Bars, barSeconds: 86400, files: {uri: "file://./bars.csv", format: CSV}}
+    - name: bars
+      kind: Files
+      barSeconds: 86400
+      files: {uri: "file://./bars.csv", format: CSV}
   fills: {participationBps: 200, slippageBps: 3, jitterMicros: 500}
   ranking: {minFills: 1}
 """

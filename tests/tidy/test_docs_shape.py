@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from tools import map_modules
 from tools.tree import ROOT, ending, relative
 
@@ -43,9 +44,11 @@ def test_every_link_leads_somewhere(path: Path) -> None:
         if link.startswith(("https://", "http://", "mailto:")):
             continue
         page = (path.parent / target).resolve() if target else path
-        if not page.exists() or not page.is_relative_to(ROOT):
-            broken.append(link)
-        elif anchor and page.suffix == ".md" and anchor not in anchors(page):
+        if (
+            not page.exists()
+            or not page.is_relative_to(ROOT)
+            or (anchor and page.suffix == ".md" and anchor not in anchors(page))
+        ):
             broken.append(link)
 
     assert [] == broken
@@ -80,5 +83,7 @@ def test_decision_records_are_numbered_without_gaps() -> None:
 def test_a_decision_record_is_one_page_with_four_parts(path: Path) -> None:
     text = path.read_text("utf-8")
 
-    assert ["Status", "Context", "Decision", "Consequences"] == re.findall(r"^## (.+)", text, re.M)
+    assert ["Status", "Context", "Decision", "Consequences"] == re.findall(
+        r"^## (.+)", text, re.MULTILINE
+    )
     assert len(text.splitlines()) <= 60

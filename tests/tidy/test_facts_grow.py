@@ -10,6 +10,7 @@ import inspect
 import os
 
 import msgspec
+
 from titanflow.core import facts
 from tools.tree import ROOT
 

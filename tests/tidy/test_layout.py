@@ -1,4 +1,4 @@
-"""Is the tree put together as the first architecture decision says, and does nothing leak into it?"""
+"""Is the tree put together as the first architecture decision says, and does nothing leak in?"""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import importlib
 from pathlib import Path
 
 import pytest
-from tools.tree import CARD_ROOTS, ROOT, dotted, ending, files, modules, relative
 
 import hatch_build
+from tools.tree import CARD_ROOTS, dotted, ending, files, modules, relative
 
 # Written in halves, so that this file passes its own test.
 ELSEWHERE = ("/wo" + "rk/", "/ro" + "ot/", "/ho" + "me/", "shared/" + "design", ".li" + "brary/")

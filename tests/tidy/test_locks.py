@@ -6,6 +6,7 @@ import re
 import tomllib
 
 import pytest
+
 from tools.tree import ROOT
 
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))

@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from tools.tree import ROOT, ending, relative
 
 SETTLING = ("book", "gate", "ledger")

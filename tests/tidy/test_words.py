@@ -1,4 +1,4 @@
-"""Does the core speak the glossary's words? Its last column holds what they are not to be called."""
+"""Does the core speak the glossary's words? Its last column is what they are not to be called."""
 
 from __future__ import annotations
 

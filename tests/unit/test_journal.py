@@ -69,9 +69,7 @@ def test_every_single_byte_flip_is_found(tmp_path: Path) -> None:
     write(tmp_path / "j", 12)
     data = (tmp_path / "j").read_bytes()
     for place in range(len(data)):
-        (tmp_path / "k").write_bytes(
-            data[:place] + bytes([data[place] ^ 0x40]) + data[place + 1 :]
-        )
+        (tmp_path / "k").write_bytes(data[:place] + bytes([data[place] ^ 0x40]) + data[place + 1 :])
 
         with pytest.raises(JournalError) as caught:
             read_all(tmp_path / "k")
@@ -135,12 +133,11 @@ def test_an_abandoned_journal_is_readable_to_its_last_record(tmp_path: Path) -> 
     writer.abandon()
 
     reader = Reader(tmp_path / "j")
-    seen = 0
+    kinds: list[bytes] = []
     with pytest.raises(TornTail):
-        for record in reader.records():
-            seen += record.kind == b"F"
+        kinds.extend(record.kind for record in reader.records())
 
-    assert seen == 3000
+    assert kinds.count(b"F") == 3000
 
 
 def test_a_full_disk_is_said_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from titanflow.adapters.registry import folder as registry
 from titanflow.adapters.registry.folder import Loaded, load_folder, load_texts
 from titanflow.core.base.errors import Problem, SpecError
+from titanflow.core.base.ident import canonical
 
 ARENA = """\
 apiVersion: titanflow.io/v1alpha1
@@ -393,7 +394,10 @@ def test_places_become_files_and_lines(place: Path) -> None:
 def loads(path: Path, content: bytes) -> Loaded | None:
     path.write_bytes(content)
     try:
-        return load_folder(path)
+        loaded = load_folder(path)
+        again = load_texts([canonical(m.content()) for m in loaded.manifests], path.parent)
+        assert loaded.digest == again.digest
+        return loaded
     except SpecError as error:
         problems = error.problems
     assert all(str(problem).startswith((str(path), "…")) for problem in problems)

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +9,7 @@ CELL_LIMITS: int
 CONTENDER_LIMITS: int
 GROUP_LIMITS: int
 
-Change = tuple[int, int, int, int, int, int]
+Change: TypeAlias = tuple[int, int, int, int, int, int]
 
 class Gate:
     contenders: int

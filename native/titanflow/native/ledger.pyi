@@ -1,9 +1,11 @@
 # Types of the compiled ledger; the documentation is in ledger.pyx.
 
+from typing import TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
 
-Entry = tuple[int, int, int, int, int]
+Entry: TypeAlias = tuple[int, int, int, int, int]
 # contender, debit, credit, amount, quantity_lots
 
 SOURCE_SHA256: str
@@ -12,9 +14,7 @@ ACCOUNTS: tuple[str, ...]
 class Ledger:
     contenders: int
     instruments: int
-    def __init__(
-        self, contenders: int, tick_values: list[int], lot_sizes: list[int]
-    ) -> None: ...
+    def __init__(self, contenders: int, tick_values: list[int], lot_sizes: list[int]) -> None: ...
     def deposit(self, c: int, amount: int) -> tuple[Entry, ...]: ...
     def fill(
         self, c: int, i: int, side: int, lots: int, price_ticks: int, fee: int

@@ -1,5 +1,3 @@
-"""Types of the rolling kernels; the code is in window.pyx."""
-
 from collections.abc import Iterable
 
 import numpy as np
@@ -66,7 +64,7 @@ class Obv(Kernel):
 class Panel:
     def __init__(self, kernels: Iterable[Kernel]) -> None: ...
     def push(
-        self, open: float, high: float, low: float, close: float, volume: float
+        self, opened: float, high: float, low: float, close: float, volume: float
     ) -> tuple[float, ...]: ...
     def batch(self, bars: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]: ...
     def dump(self) -> bytes: ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan
 
 from titanflow.cli.output import table
 from titanflow.core.base.fixed import MINOR_PER_UNIT
@@ -12,8 +13,19 @@ from titanflow.core.facts import Standing
 def print_leaderboard(standings: Sequence[Standing], currency: str) -> None:
     """Write the standings to stdout: ranked ones first, then pinned, then those not ranked."""
     columns = [
-        "#", "Contender", f">Equity ({currency})", ">Return", ">95 % interval", ">Sharpe",
-        ">Max DD", ">Win", ">Fees", ">Fills", ">Refused", "State", "Note",
+        "#",
+        "Contender",
+        f">Equity ({currency})",
+        ">Return",
+        ">95 % interval",
+        ">Sharpe",
+        ">Max DD",
+        ">Win",
+        ">Fees",
+        ">Fills",
+        ">Refused",
+        "State",
+        "Note",
     ]
     table("Standings (simulation; per year = 252 days)", columns, [_row(s) for s in standings])
 
@@ -27,8 +39,10 @@ def _row(standing: Standing) -> list[object]:
         place,
         standing.contender,
         f"{standing.equity / MINOR_PER_UNIT:,.0f}",
-        Text(f"{'▲' if gain else '▼'} {standing.total_return:+.1%}",
-             style="cyan" if gain else "dark_orange"),
+        Text(
+            f"{'▲' if gain else '▼'} {standing.total_return:+.1%}",
+            style="cyan" if gain else "dark_orange",
+        ),
         interval(standing),
         number(standing.sharpe, "{:.2f}"),
         number(standing.max_drawdown, "{:.1%}"),
@@ -43,11 +57,11 @@ def _row(standing: Standing) -> list[object]:
 
 def interval(standing: Standing) -> str:
     """Return the bootstrap interval of the return in words and numbers."""
-    if standing.return_low != standing.return_low:
+    if isnan(standing.return_low):
         return "not enough data"
     return f"{standing.return_low:+.0%} … {standing.return_high:+.0%}"
 
 
 def number(value: float, form: str) -> str:
     """Return a number in a format, and a dash where there is none."""
-    return "–" if value != value else form.format(value)
+    return "–" if isnan(value) else form.format(value)

@@ -18,8 +18,10 @@ def data_list(output: Format) -> None:
         emit([msgspec.to_builtins(d) for d in found], output)
         return
     for one in found:
-        rows = [(k, v if isinstance(v, str | int) else str(v))
-                for k, v in msgspec.to_builtins(one).items()]
+        rows = [
+            (k, v if isinstance(v, str | int) else str(v))
+            for k, v in msgspec.to_builtins(one).items()
+        ]
         table(one.name, ("Field", "Value"), rows)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from pathlib import Path
 
 import msgspec
@@ -48,7 +49,7 @@ def _features(answer: Answer) -> dict[str, float | None]:
         return {}
     values = answer.belief.features
     return {
-        name: (None if value != value else value)
+        name: (None if isnan(value) else value)
         for name, value in zip(answer.features, values, strict=True)
     }
 
@@ -72,13 +73,17 @@ def _draw(answer: Answer) -> None:
         rows.append(("score (their sum)", "", f"{signal.score:+.9f}"))
         table("What moved the score", ("Part", ">Value", ">Contribution"), rows)
     if answer.belief is not None:
-        seen = [(k, "warming up" if v is None else f"{v:.6g}") for k, v in _features(answer).items()]
+        seen = [
+            (k, "warming up" if v is None else f"{v:.6g}") for k, v in _features(answer).items()
+        ]
         table("What it saw (features of the bar that had ended)", ("Feature", ">Value"), seen)
     if answer.verdict is not None:
         _draw_checks(answer.verdict)
     if answer.chain:
-        told = [(f.id.hex()[:12], format_instant(f.at), type(f).__name__, _line(f))
-                for f in answer.chain]
+        told = [
+            (f.id.hex()[:12], format_instant(f.at), type(f).__name__, _line(f))
+            for f in answer.chain
+        ]
         table("What was recorded", ("Id", "At", "Kind", "What"), told)
     table("Lineage", ("What", "Digest"), answer.lineage)
 
@@ -107,17 +112,26 @@ def _draw_checks(verdict: Verdict) -> None:
 
 def _line(fact: Fact) -> str:
     if isinstance(fact, Fill):
-        return (f"{fact.side.name} {fact.quantity_lots} at {fact.price_ticks} ticks, fee "
-                f"{fact.fee / MINOR_PER_UNIT:.2f}, {fact.liquidity.value}, now {fact.status.value}"
-                f" ({fact.leaves_lots} left)")
+        return (
+            f"{fact.side.name} {fact.quantity_lots} at {fact.price_ticks} ticks, fee "
+            f"{fact.fee / MINOR_PER_UNIT:.2f}, {fact.liquidity.value}, now {fact.status.value}"
+            f" ({fact.leaves_lots} left)"
+        )
     if isinstance(fact, Order):
-        return (f"{fact.side.name} {fact.quantity_lots} {fact.order_type.value} "
-                f"{fact.time_in_force.value}, at the venue {format_instant(fact.arrives_at)}")
+        return (
+            f"{fact.side.name} {fact.quantity_lots} {fact.order_type.value} "
+            f"{fact.time_in_force.value}, at the venue {format_instant(fact.arrives_at)}"
+        )
     if isinstance(fact, OrderUpdate):
         return f"{fact.status.value} {fact.text} (filled {fact.cum_lots})".replace("  ", " ")
     if isinstance(fact, Entry):
-        return (f"{fact.debit.value} ← {fact.credit.value} {fact.amount / MINOR_PER_UNIT:.2f} "
-                f"{fact.currency} {fact.symbol}")
+        return (
+            f"{fact.debit.value} ← {fact.credit.value} {fact.amount / MINOR_PER_UNIT:.2f} "
+            f"{fact.currency} {fact.symbol}"
+        )
     hidden = ("id", "cause", "at", "seen", "kind", "contender")
-    return ", ".join(f"{k}={v}" for k, v in plain_fact(fact).items()
-                     if k not in hidden and v not in ("", None, []))
+    return ", ".join(
+        f"{k}={v}"
+        for k, v in plain_fact(fact).items()
+        if k not in hidden and v not in ("", None, [])
+    )

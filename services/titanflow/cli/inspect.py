@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections import Counter
+from math import isnan
 from pathlib import Path
 
 import msgspec
@@ -57,9 +58,11 @@ def facts_of(session: sessions.Session) -> list[Fact]:
     """Return the recorded facts of a kind that is small: the standings at the end."""
     found: list[Fact] = []
     try:
-        for record in Reader(session.journal).records():
-            if record.kind == FACT and b"Standing" in record.body[:16]:
-                found.append(decode_fact(record.body))
+        found.extend(
+            decode_fact(record.body)
+            for record in Reader(session.journal).records()
+            if record.kind == FACT and b"Standing" in record.body[:16]
+        )
     except JournalError as error:
         say(f"note: the journal is damaged or cut: {error}")
     return found
@@ -70,8 +73,7 @@ def leaderboard(name: str, output: Format) -> None:
     session = sessions.find(name)
     standings = [fact for fact in facts_of(session) if isinstance(fact, Standing)]
     if not standings:
-        fail(f"session {session.name} has no standings: it did not run to its end",
-             exits.NOT_FOUND)
+        fail(f"session {session.name} has no standings: it did not run to its end", exits.NOT_FOUND)
     if output is Format.TABLE:
         print_leaderboard(standings, "USD" if not standings else _currency(session))
     else:
@@ -105,8 +107,13 @@ def session_show(name: str, output: Format) -> None:
     session = sessions.find(name)
     card = msgspec.to_builtins(session.card())
     head = read_head(session.journal)
-    card |= {"code": head.code, "seed": head.seed, "manifests": head.manifests_digest,
-             "data": dict(head.data), "python": dict(head.python)}
+    card |= {
+        "code": head.code,
+        "seed": head.seed,
+        "manifests": head.manifests_digest,
+        "data": dict(head.data),
+        "python": dict(head.python),
+    }
     if output is not Format.TABLE:
         emit(card, output)
         return
@@ -158,7 +165,7 @@ def plain_fact(fact: Fact) -> dict[str, object]:
             row[field] = format_instant(value)
         elif isinstance(value, bytes):
             row[field] = value.hex()
-        elif isinstance(value, float) and value != value:
+        elif isinstance(value, float) and isnan(value):
             row[field] = None
         elif isinstance(value, str | int | float | bool):
             row[field] = value.value if hasattr(value, "value") else value
@@ -220,10 +227,15 @@ def contender_list(folder: Path | None, output: Format) -> None:
         return
     columns = ("Contender", "Kind", "Recipe", "Parameters", "Tier", "Policies", "Recipe hash")
     drawn = [
-        (r["name"], r["kind"], r["recipe"],
-         " ".join(f"{k}={v}" for k, v in dict(plan.ground.entrants[i].parameters).items()),
-         r["effectiveTier"], " ".join(gate.policies_of(i)) or "none: Shadow",
-         str(r["recipeHash"])[:12])
+        (
+            r["name"],
+            r["kind"],
+            r["recipe"],
+            " ".join(f"{k}={v}" for k, v in dict(plan.ground.entrants[i].parameters).items()),
+            r["effectiveTier"],
+            " ".join(gate.policies_of(i)) or "none: Shadow",
+            str(r["recipeHash"])[:12],
+        )
         for i, r in enumerate(rows)
     ]
     table("", columns, drawn)
@@ -249,7 +261,9 @@ def doctor(output: Format) -> None:
     """Check what a session needs from this machine."""
     rows = [_python(), _native(), _state(), _disk(), _dataset()]
     if output is Format.TABLE:
-        drawn = [("✓" if ok else "✗", what, seen, "" if ok else fix) for ok, what, seen, fix in rows]
+        drawn = [
+            ("✓" if ok else "✗", what, seen, "" if ok else fix) for ok, what, seen, fix in rows
+        ]
         table("", ("", "What", "Seen", "Do"), drawn)
     else:
         keys = ("ok", "what", "seen", "fix")
@@ -297,8 +311,11 @@ def _dataset() -> Row:
 
 def version(output: Format) -> None:
     """Show versions."""
-    data: dict[str, object] = {"titanflow": package_version(), "code": code_version(),
-                               "python": sys.version.split()[0]}
+    data: dict[str, object] = {
+        "titanflow": package_version(),
+        "code": code_version(),
+        "python": sys.version.split()[0],
+    }
     if output is Format.TABLE:
         typer.echo(f"titanflow {data['titanflow']} ({data['code']}, Python {data['python']})")
     else:

@@ -24,8 +24,9 @@ app = typer.Typer(
 )
 session_app = typer.Typer(help="Sessions on this machine.", no_args_is_help=True)
 contender_app = typer.Typer(help="Contenders of a folder of manifests.", no_args_is_help=True)
-data_app = typer.Typer(help="Market data: what there is, and whether it is sound.",
-                       no_args_is_help=True)
+data_app = typer.Typer(
+    help="Market data: what there is, and whether it is sound.", no_args_is_help=True
+)
 app.add_typer(session_app, name="session")
 app.add_typer(contender_app, name="contender")
 app.add_typer(data_app, name="data")
@@ -43,7 +44,9 @@ SessionName = Annotated[
 @app.command()
 def up(
     folder: Folder = None,
-    once: Annotated[bool, typer.Option("--once", help="Run to the end and wait for nobody.")] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="Run to the end and wait for nobody.")
+    ] = False,
     seconds: Annotated[
         float, typer.Option(help="Seconds that the show lasts in a terminal, about.")
     ] = 12.0,
@@ -90,8 +93,11 @@ def leaderboard(session: SessionName = "@latest", output: Output = Format.TABLE)
 @app.command()
 def why(
     decision: Annotated[
-        str, typer.Argument(help="Id, or its beginning, of any recorded fact: intent, verdict, "
-                                 "order, fill, state change, split. Leave out to name a time.")
+        str,
+        typer.Argument(
+            help="Id, or its beginning, of any recorded fact: intent, verdict, "
+            "order, fill, state change, split. Leave out to name a time."
+        ),
     ] = "",
     session: Annotated[str, typer.Option(help="The session.")] = "@latest",
     contender: Annotated[str, typer.Option(help="Whose decision (also HOLD).")] = "",
@@ -142,7 +148,9 @@ def session_facts(
     session: SessionName = "@latest",
     kind: Annotated[str, typer.Option(help="Only this kind, such as Verdict or Fill.")] = "",
     contender: Annotated[str, typer.Option(help="Only of this contender.")] = "",
-    text: Annotated[str, typer.Option(help="Only where the text holds this, such as REDUCING.")] = "",
+    text: Annotated[
+        str, typer.Option(help="Only where the text holds this, such as REDUCING.")
+    ] = "",
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="At most so many.")] = 20,
     output: Output = Format.TABLE,
 ) -> None:
@@ -201,8 +209,9 @@ def data_list(output: Output = Format.TABLE) -> None:
 
 @data_app.command("check")
 def data_check(
-    source: Annotated[str, typer.Argument(help="Name of a bundled data set, or a CSV or Parquet file.")]
-    = "us-stocks-2000-2013",
+    source: Annotated[
+        str, typer.Argument(help="Name of a bundled data set, or a CSV or Parquet file.")
+    ] = "us-stocks-2000-2013",
     output: Output = Format.TABLE,
 ) -> None:
     """Run the quality gate over a source: exit 0, or 6 if bars were quarantined."""

@@ -6,11 +6,15 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
 from titanflow.cli import exits
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
 
 
 class Format(StrEnum):
@@ -42,7 +46,8 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
     drawn = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for column in columns:
         drawn.add_column(
-            column.lstrip(">"), justify="right" if column.startswith(">") else "left",
+            column.lstrip(">"),
+            justify="right" if column.startswith(">") else "left",
             overflow="fold",
         )
     for row in rows:
@@ -50,7 +55,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) 
     console().print(drawn)
 
 
-def console(*, stderr: bool = False):  # type: ignore[no-untyped-def]
+def console(*, stderr: bool = False) -> Console:
     """Return a console that is as wide as the terminal, and 160 columns where there is none."""
     from rich.console import Console
 
@@ -59,7 +64,7 @@ def console(*, stderr: bool = False):  # type: ignore[no-untyped-def]
     return Console(stderr=stderr, width=width, highlight=False, soft_wrap=False)
 
 
-def _cell(value: object):  # type: ignore[no-untyped-def]
+def _cell(value: object) -> Text:
     from rich.text import Text
 
     return value if isinstance(value, Text) else Text(str(value))

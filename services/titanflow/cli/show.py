@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-
 from titanflow.cli import exits
 from titanflow.cli.board import print_leaderboard
 from titanflow.cli.output import Format, console, emit, fail, say
@@ -33,9 +32,7 @@ def example_folder() -> Path:
     return Path(next(iter(titanflow.data.__path__))) / "example-arena"
 
 
-def replay(
-    folder: Path | None, output: Format, report: Path | None, controls: Path | None
-) -> None:
+def replay(folder: Path | None, output: Format, report: Path | None, controls: Path | None) -> None:
     """Run a session as fast as the machine goes and print what it came to."""
     plan = prepare(folder or example_folder(), controls)
     result = _record(plan, 0.0)
@@ -83,20 +80,22 @@ def plan_example(result: Result) -> str:
 def _record(plan: Plan, seconds: float) -> Result:
     """Run the session with a live view when somebody is watching."""
     if not sys.stderr.isatty():
-        return _ended(plan, lambda: record_session(plan, _plain_progress(plan)))
+        return _ended(lambda: record_session(plan, _plain_progress(plan)))
     from rich.live import Live
 
     with Live(console=console(stderr=True), auto_refresh=False, transient=True) as live:
         view = _View(plan, seconds, lambda frame: live.update(frame, refresh=True))
-        return _ended(plan, lambda: record_session(plan, view.progress))
+        return _ended(lambda: record_session(plan, view.progress))
 
 
-def _ended(plan: Plan, work: Callable[[], Result]) -> Result:
+def _ended(work: Callable[[], Result]) -> Result:
     try:
         return work()
     except KeyboardInterrupt:
-        fail("interrupted; the record up to here is kept: titanflow verify @latest",
-             exits.INTERRUPTED)
+        fail(
+            "interrupted; the record up to here is kept: titanflow verify @latest",
+            exits.INTERRUPTED,
+        )
     except AdapterError as error:
         fail(str(error))
 
@@ -125,7 +124,7 @@ class _View:
         self._next = 0.0
 
     def progress(self, now: Progress, driver: Driver) -> None:
-        """Draw a frame when one is due; hold the replay back when a show of some length is asked."""
+        """Draw a frame when one is due; hold the replay back where a show was asked for."""
         share = min(now.events / max(self._plan.events_total, 1), 1.0)
         if self._seconds:
             time.sleep(max(0.0, self._start + share * self._seconds - time.monotonic()))
@@ -151,8 +150,10 @@ class _View:
             board.add_row(
                 entrant.name,
                 Text(f"{equity / MINOR_PER_UNIT:,.2f} {ground.currency}", justify="right"),
-                Text(f"{'▲' if change >= 0 else '▼'} {change:+.2%}",
-                     style="cyan" if change >= 0 else "dark_orange"),
+                Text(
+                    f"{'▲' if change >= 0 else '▼'} {change:+.2%}",
+                    style="cyan" if change >= 0 else "dark_orange",
+                ),
                 driver.arena.gate.state(entrant.index).value,
             )
         title = Text(
@@ -171,5 +172,3 @@ def _print_summary(result: Result) -> None:
         f"checked: {outcome.checked} invariants, {outcome.broken} broken; "
         f"{result.seconds:.1f} s"
     )
-
-

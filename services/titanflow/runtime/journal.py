@@ -117,7 +117,7 @@ class JournalError(AdapterError):
         super().__init__(f"record {number} (byte {offset}): {what}")
 
 
-class TornTail(JournalError):
+class TornTail(JournalError):  # noqa: N818 - the glossary's word
     """A journal ends inside a record, or without its closing record."""
 
 
@@ -134,7 +134,7 @@ class Writer:
 
     def __init__(self, path: Path, head: Head) -> None:
         self._path = path
-        self._file: BinaryIO = open(path, "xb", buffering=0)
+        self._file: BinaryIO = path.open("xb", buffering=0)
         self._buffer: list[bytes] = []
         self._buffered = 0
         self._chain = blake2b(MAGIC, digest_size=32).digest()
@@ -225,7 +225,7 @@ class Reader:
         first record that is damaged.
         """
         try:
-            file = open(self._path, "rb", buffering=1 << 20)
+            file = self._path.open("rb", buffering=1 << 20)
         except OSError as error:
             raise AdapterError(f"cannot read {self._path}: {error.strerror}") from error
         with file:
@@ -283,8 +283,9 @@ def _payload(file: BinaryIO, header: bytes, number: int, offset: int) -> bytes:
         raise TornTail(number, offset, "the journal ends inside a record")
     size, guard, crc = HEADER.unpack(header)
     if guard != size ^ (number & 0xFFFFFFFF) ^ GUARD or not 0 < size <= PAYLOAD_MAX:
-        raise JournalError(number, offset, "its header is damaged, or it is not record "
-                           f"{number} of this journal")
+        raise JournalError(
+            number, offset, f"its header is damaged, or it is not record {number} of this journal"
+        )
     payload = file.read(size)
     if len(payload) < size:
         raise TornTail(number, offset, "the journal ends inside a record")

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from titanflow.adapters.feeds.tape import Market, iter_events, load_market, open_provider
+from titanflow.adapters.registry.controls import load_controls
 from titanflow.adapters.registry.folder import Loaded, load_folder, load_texts
 from titanflow.core.base.errors import AdapterError, Problem, SpecError
 from titanflow.core.base.ident import NO_ID, canonical, derive
@@ -29,7 +30,6 @@ from titanflow.core.spec.ground import Ground
 from titanflow.core.spec.policy import PolicySpec
 from titanflow.core.spec.words import KillScope, RecipeKind
 from titanflow.runtime.code import code_version, source_sha256
-from titanflow.runtime.controls import load_controls
 from titanflow.runtime.journal import Head
 
 FORMAT = 1
@@ -164,11 +164,12 @@ class Plan:
         if not len(market.bars):
             return ["no bars"]
         first, last = int(market.bars.end_ns[0]), int(market.bars.end_ns[-1])
-        return [
+        line = (
             f"{market.origin.name} ({market.origin.place}): {len(market.bars)} bars, "
             f"{format_date(first)} to {format_date(last)}, {market.quarantines_total} quarantined, "
             f"sha256 {market.origin.sha256[:16]}"
-        ]
+        )
+        return [line]
 
     def check_contender(self, name: str) -> list[CheckResult]:
         """Run the suite of checks on one contender over the first bars of its first instrument.
@@ -178,7 +179,9 @@ class Plan:
         entrant = next((e for e in self.ground.entrants if e.name == name), None)
         if entrant is None:
             names = ", ".join(e.name for e in self.ground.entrants)
-            raise SpecError([Problem(f"no contender {name!r}", str(self.folder), f"one of: {names}")])
+            raise SpecError(
+                [Problem(f"no contender {name!r}", str(self.folder), f"one of: {names}")]
+            )
         symbol = self.ground.instruments[entrant.instruments[0]].symbol
         bars: list[Bar] = []
         for fact in self.events():
@@ -220,5 +223,3 @@ def _importable(folder: Path) -> None:
     place = str(folder.resolve())
     if place not in sys.path:
         sys.path.insert(0, place)
-
-

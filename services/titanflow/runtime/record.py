@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import time
 from collections import deque
 from collections.abc import Callable
@@ -101,7 +101,7 @@ def record_session(
     journal is kept up to its last whole record and can be verified.
     """
     session = sessions.create(plan.ground.arena)
-    created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    created = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     card = Card(session.name, plan.ground.arena, created, str(plan.folder.resolve()), "Running")
     session.write_card(card)
     started = time.monotonic()
@@ -138,9 +138,7 @@ def record_session(
             standings=tuple(standing_row(s) for s in outcome.standings),
         )
     )
-    return Result(
-        session, plan, driver, outcome, digest, seconds, tuple(fills), tuple(incidents)
-    )
+    return Result(session, plan, driver, outcome, digest, seconds, tuple(fills), tuple(incidents))
 
 
 def _abandon(writer: Writer, session: Session, card: Card) -> None:

@@ -5,9 +5,10 @@ The card (`session.json`) is for people and lists; nothing is believed because i
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import os
 import shutil
+from math import isnan
 from pathlib import Path
 
 import msgspec
@@ -81,7 +82,7 @@ def create(arena: str) -> Session:
 
     Raises: AdapterError if the folder cannot be made.
     """
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     base = f"{now:%Y%m%dT%H%M%S}-{arena}"
     for attempt in range(1000):
         path = home() / "sessions" / (base if attempt == 0 else f"{base}-{attempt}")
@@ -132,6 +133,6 @@ def standing_row(standing: Standing) -> dict[str, object]:
     """Return a standing as plain data for JSON: numbers that do not exist become null."""
     row = {name: getattr(standing, name) for name in standing.__struct_fields__[4:]}
     return {
-        key: (None if isinstance(value, float) and value != value else value)
+        key: (None if isinstance(value, float) and isnan(value) else value)
         for key, value in row.items()
     }

@@ -54,7 +54,7 @@ class Finding(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
-class _Differs(Exception):
+class _DiffersError(Exception):
     """A record is not what it should be."""
 
     def __init__(self, record: Record, what: str) -> None:
@@ -75,26 +75,26 @@ class _Rederivation:
     def check(self, record: Record) -> None:
         """Compare one fact record.
 
-        Raises: _Differs if another fact, or none, must stand here.
+        Raises: _DiffersError if another fact, or none, must stand here.
         """
         try:
             fact = decode_fact(record.body)
         except (msgspec.DecodeError, msgspec.ValidationError) as error:
-            raise _Differs(record, f"holds no known fact ({error})") from error
+            raise _DiffersError(record, f"holds no known fact ({error})") from error
         try:
             self._advance(record, fact)
         except (TitanFlowError, ArithmeticError, LookupError, ValueError) as error:
-            raise _Differs(record, f"the stages refuse it: {error}") from error
+            raise _DiffersError(record, f"the stages refuse it: {error}") from error
         expected = self._expected.popleft()
         if encode_fact(expected) != record.body:
-            raise _Differs(record, difference(fact, expected))
+            raise _DiffersError(record, difference(fact, expected))
 
     def finish(self, record: Record) -> None:
         """Check that nothing is missing before the closing record."""
         if not self._expected and not self._ended:
             self._end(record)
         if self._expected:
-            raise _Differs(record, f"{describe(self._expected[0])} is missing before it")
+            raise _DiffersError(record, f"{describe(self._expected[0])} is missing before it")
 
     def _advance(self, record: Record, fact: Fact) -> None:
         """Make sure that something is expected."""
@@ -109,23 +109,23 @@ class _Rederivation:
             self._from_source(record, fact)
             self._expected.extend(self._driver.step(fact))
         if not self._expected:
-            raise _Differs(record, f"{describe(fact)} follows from nothing before it")
+            raise _DiffersError(record, f"{describe(fact)} follows from nothing before it")
 
     def _from_source(self, record: Record, fact: Fact) -> None:
         if self._source is None or isinstance(fact, KillSwitch):
             return
         said = next(self._source, None)
         if said is None:
-            raise _Differs(record, f"{describe(fact)} is not in the source, which has ended")
+            raise _DiffersError(record, f"{describe(fact)} is not in the source, which has ended")
         if said != fact:
-            raise _Differs(record, difference(fact, said))
+            raise _DiffersError(record, difference(fact, said))
 
     def _end(self, record: Record) -> None:
         self._ended = True
         if self._source is not None:
             rest = next(self._source, None)
             if rest is not None:
-                raise _Differs(record, f"{describe(rest)} of the source is missing before it")
+                raise _DiffersError(record, f"{describe(rest)} of the source is missing before it")
         self._expected.extend(self._driver.end())
 
 
@@ -153,7 +153,7 @@ def verify(
     except JournalError as error:
         text = f"{error.what} (byte {error.offset})"
         return Finding(Result.MISMATCH, reader.facts, "", error.number, text, tuple(notes))
-    except _Differs as error:
+    except _DiffersError as error:
         return Finding(
             Result.MISMATCH, reader.facts, "", error.record.number, error.what, tuple(notes)
         )
@@ -165,20 +165,22 @@ def _prepare(record: Record, folder: Path | None, notes: list[str]) -> _Rederiva
         head = msgspec.msgpack.decode(record.body, type=Head)
         plan = plan_from_head(head, folder)
     except (msgspec.DecodeError, TitanFlowError) as error:
-        raise _Differs(record, f"the head cannot be used: {error}") from error
+        raise _DiffersError(record, f"the head cannot be used: {error}") from error
     if head.code != code_version():
         notes.append(f"recorded by code {head.code}, derived again by {code_version()}")
     fresh = plan.head()
     for name in ("format", "arena", "seed", "manifests_digest", "python", "features"):
         if getattr(fresh, name) != getattr(head, name):
-            raise _Differs(
+            raise _DiffersError(
                 record,
                 f"the head's {name} is {getattr(head, name)!r}; "
                 f"from the manifests it is {getattr(fresh, name)!r}",
             )
     source = plan.events_if_present(head.data)
     if source is None:
-        notes.append("the source of the data is not at hand: the recorded inputs are taken as given")
+        notes.append(
+            "the source of the data is not at hand: the recorded inputs are taken as given"
+        )
     return _Rederivation(plan, source)
 
 

@@ -150,8 +150,13 @@ def _find(path: Path, prefix: str) -> Fact:
         return next(iter(found.values()))
     what = "no recorded fact has" if not found else "several recorded facts have"
     raise SpecError(
-        [Problem(f"{what} an id that begins with {prefix}", str(path),
-                 "see `titanflow session facts`")]
+        [
+            Problem(
+                f"{what} an id that begins with {prefix}",
+                str(path),
+                "see `titanflow session facts`",
+            )
+        ]
     )
 
 
@@ -202,7 +207,7 @@ def _story(path: Path, root: Id) -> list[Fact]:
 
 def _consequences(path: Path, subject: Fact) -> list[Fact]:
     """Return *subject* and what it led to at once, for facts that no intent is behind."""
-    found = [f for f in _facts(path) if f.id == subject.id or f.cause == subject.id]
+    found = [f for f in _facts(path) if subject.id in (f.id, f.cause)]
     return found[:FOLLOWERS_MAX]
 
 
@@ -225,9 +230,9 @@ def _think(
     driver.arena.decide.listen(
         moment.contender,
         moment.symbol,
-        lambda signal, belief: heard.append((signal, belief))
-        if moment.start <= signal.at <= moment.end
-        else None,
+        lambda signal, belief: (
+            heard.append((signal, belief)) if moment.start <= signal.at <= moment.end else None
+        ),
     )
     begun = False
     for fact in _facts(path):

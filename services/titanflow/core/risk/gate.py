@@ -296,7 +296,7 @@ class Gate:
     ) -> Verdict:
         rule = BY_NUMBER.get(number)
         c = self._names.get(intent.contender, -1)
-        if number == 3 and not text:  # noqa: PLR2004 - the rule "account"
+        if number == 3 and not text:
             text = self._laws[c].refused
         instrument = self._symbols.get(intent.symbol, -1)
         return Verdict(
@@ -379,15 +379,13 @@ class Gate:
         said: list[Fact] = []
         for c, former, state, number, limit, actual in changes:
             text = BY_NUMBER[number].text if number else "NEW_DAY"
-            said.append(
-                self._change(bar, c, (STATES[former], STATES[state]), text, limit, actual)
-            )
+            said.append(self._change(bar, c, (STATES[former], STATES[state]), text, limit, actual))
             if STATES[state] is TradingState.HALTED:
                 said += self._breach(bar, c, text)
         said += self._keep_flattening(bar, i)
         return said
 
-    def _change(  # noqa: PLR0913 - the fields of one fact
+    def _change(
         self,
         cause: Fact,
         c: int,

@@ -59,7 +59,12 @@ class KillBoard(msgspec.Struct, array_like=True):
             )
         else:
             switch = Switch(
-                False, (), request.action, request.by, request.reason, request.reset_token,
+                False,
+                (),
+                request.action,
+                request.by,
+                request.reason,
+                request.reset_token,
                 self.epoch,
             )
         self.switches[name] = switch

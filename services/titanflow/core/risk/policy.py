@@ -19,8 +19,8 @@ from titanflow.core.spec.policy import (
     InstrumentLimitsSpec,
     LimitsSpec,
     PolicySpec,
-    SelectorSpec,
 )
+from titanflow.core.spec.selector import SelectorSpec
 from titanflow.core.spec.words import BreachAction, OrderType, Tier, TimeInForce
 
 UNSET = -1

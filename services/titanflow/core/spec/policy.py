@@ -7,9 +7,10 @@ nothing. Money is in the policy's currency, as decimal strings.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
 from titanflow.core.base.fixed import parse_decimal
 from titanflow.core.spec.common import (
@@ -17,58 +18,12 @@ from titanflow.core.spec.common import (
     DecimalString,
     Fault,
     KillSwitchSpec,
-    Name,
     SpecModel,
     Symbol,
     refuse,
 )
-from titanflow.core.spec.words import BreachAction, OrderType, Tier, TimeInForce
-
-LabelText = Annotated[str, StringConstraints(max_length=63)]
-LabelKey = Annotated[str, StringConstraints(min_length=1, max_length=316)]
-
-
-class RequirementSpec(SpecModel):
-    """One requirement on a label."""
-
-    key: LabelKey = Field(description="Label key.")
-    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"] = Field(
-        description="Relation of the label to values: In, NotIn, Exists or DoesNotExist."
-    )
-    values: tuple[LabelText, ...] = Field(
-        default=(), max_length=64, description="Values for In and NotIn. Default: none."
-    )
-
-    @model_validator(mode="after")
-    def _fits(self) -> RequirementSpec:
-        if (self.operator in ("In", "NotIn")) != bool(self.values):
-            refuse(self, [(("values",), "values are for In and NotIn, and they need some")])
-        return self
-
-
-class SelectorSpec(SpecModel):
-    """Contenders that the policy binds; all given parts must match."""
-
-    arena: Name | None = Field(
-        default=None, description="Only contenders of this Arena. Default: of every arena."
-    )
-    tiers: tuple[Tier, ...] | None = Field(
-        default=None,
-        min_length=1,
-        max_length=5,
-        description="Only contenders in these tiers. Default: in every tier.",
-    )
-    match_labels: dict[LabelKey, LabelText] = Field(
-        default_factory=dict,
-        max_length=64,
-        description="Labels that the Contender must have. Default: none.",
-    )
-    match_expressions: tuple[RequirementSpec, ...] = Field(
-        default=(),
-        max_length=16,
-        description="Label requirements, all of which must hold. Default: none.",
-    )
-
+from titanflow.core.spec.selector import SelectorSpec
+from titanflow.core.spec.words import BreachAction, OrderType, TimeInForce
 
 _MONEY = "as a decimal string"
 _PAIRS = (
@@ -194,7 +149,7 @@ class LimitsSpec(OrderLimitsSpec):
             "explorationEveryDecisions",
         }
     )
-    words_not_built: ClassVar[dict[str, frozenset[str]]] = {
+    words_not_built: ClassVar[Mapping[str, frozenset[str]]] = {
         "orderTypes": frozenset({"Stop", "StopLimit", "TrailingStop"}),
         "timeInForce": frozenset({"GTD"}),
     }
@@ -297,10 +252,10 @@ class LimitsSpec(OrderLimitsSpec):
     @model_validator(mode="after")
     def _fits(self) -> LimitsSpec:
         faults = _order_faults(self)
-        if self.reduce_at_drawdown_bps is not None and self.max_drawdown_bps is not None:
-            if self.reduce_at_drawdown_bps >= self.max_drawdown_bps:
-                text = "reduceAtDrawdownBps must be below maxDrawdownBps"
-                faults.append((("reduceAtDrawdownBps",), text))
+        reduce, halt = self.reduce_at_drawdown_bps, self.max_drawdown_bps
+        if reduce is not None and halt is not None and reduce >= halt:
+            text = "reduceAtDrawdownBps must be below maxDrawdownBps"
+            faults.append((("reduceAtDrawdownBps",), text))
         for field, needed in (
             ("max_order_burst", "max_orders_per_second"),
             ("refusal_window_seconds", "halt_after_refusals"),
@@ -347,7 +302,7 @@ class PolicySpec(SpecModel):
     """The law a contender trades under; of several, the strictest value of each field wins."""
 
     not_built: ClassVar[frozenset[str]] = frozenset({"schedule"})
-    words_not_built: ClassVar[dict[str, frozenset[str]]] = {"enforcement": frozenset({"DryRun"})}
+    words_not_built: ClassVar[Mapping[str, frozenset[str]]] = {"enforcement": frozenset({"DryRun"})}
 
     display_name: str | None = Field(
         default=None, max_length=80, description="Name for people. Default: the object's name."
@@ -390,11 +345,11 @@ class PolicySpec(SpecModel):
     @model_validator(mode="after")
     def _fits(self) -> PolicySpec:
         faults: list[Fault] = []
-        order, house = self.limits.max_order_notional, self.aggregate
-        if order is not None and house is not None and house.max_gross_exposure is not None:
-            if parse_decimal(order) > parse_decimal(house.max_gross_exposure):
-                text = "limits.maxOrderNotional must not exceed aggregate.maxGrossExposure"
-                faults.append((("limits", "maxOrderNotional"), text))
+        order = self.limits.max_order_notional
+        house = self.aggregate.max_gross_exposure if self.aggregate is not None else None
+        if order is not None and house is not None and parse_decimal(order) > parse_decimal(house):
+            text = "limits.maxOrderNotional must not exceed aggregate.maxGrossExposure"
+            faults.append((("limits", "maxOrderNotional"), text))
         symbols = [limits.symbol for limits in self.instruments]
         for number, symbol in enumerate(symbols):
             if symbol in symbols[:number]:

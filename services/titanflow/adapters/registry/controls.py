@@ -40,18 +40,22 @@ def load_controls(path: Path) -> tuple[KillSwitch, ...]:
     Raises: SpecError if the file cannot be read or an item is wrong.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(CONTROLS_BYTES_MAX + 1)
-        if len(content) > CONTROLS_BYTES_MAX:
-            raise ValueError(f"more than {CONTROLS_BYTES_MAX} bytes")
-        items = msgspec.convert(yaml.safe_load(content), list[_Request])
-        if len(items) > CONTROLS_MAX:
-            raise ValueError(f"more than {CONTROLS_MAX} requests")
-        requests = [_fact(number, item) for number, item in enumerate(items)]
+        requests = [_fact(number, item) for number, item in enumerate(_read(path))]
     except (OSError, ValueError, yaml.YAMLError, msgspec.ValidationError) as error:
         do = "write a YAML list of requests; see docs/risk.md"
         raise SpecError([Problem(str(error), str(path), do)]) from error
     return tuple(sorted(requests, key=lambda fact: fact.at))
+
+
+def _read(path: Path) -> list[_Request]:
+    with path.open("rb") as file:
+        content = file.read(CONTROLS_BYTES_MAX + 1)
+    if len(content) > CONTROLS_BYTES_MAX:
+        raise ValueError(f"more than {CONTROLS_BYTES_MAX} bytes")
+    items = msgspec.convert(yaml.safe_load(content), list[_Request])
+    if len(items) > CONTROLS_MAX:
+        raise ValueError(f"more than {CONTROLS_MAX} requests")
+    return items
 
 
 def _fact(number: int, item: _Request) -> KillSwitch:
