@@ -66,6 +66,7 @@ def build(root: Path, names: list[str], build_dir: Path, *, force: bool = False)
         modules = cythonize(
             extensions,
             build_dir=str(temp / "cython"),
+            include_path=["native"],  # .pxd files are found without an install, too
             force=force,
             nthreads=min(WORKERS, len(extensions)) if len(extensions) > 1 else 0,
             language_level=3,

@@ -24,7 +24,7 @@ from tools.tree import ROOT
 WORKERS = 2
 """Copies that are worked on at the same time; as many as the smallest machine has cores."""
 
-TEST_SECONDS_MAX = 180
+TEST_SECONDS_MAX = 90
 """A fault may make a loop endless; the slowest set of tests needs a third of this."""
 
 CAUGHT, SURVIVED, UNUSABLE = "caught", "SURVIVED", "UNUSABLE"
@@ -68,7 +68,8 @@ def read_faults() -> list[Fault]:
 
 def run_tests(copy: Path, tests: tuple[str, ...]) -> str:
     """Run *tests* in *copy*; say whether they notice anything."""
-    command = [PYTHON, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--no-header", *tests]
+    plugins = ["-p", "no:cacheprovider", "-p", "tools.no_shrink"]
+    command = [PYTHON, "-m", "pytest", "-x", "-q", *plugins, *tests]
     try:
         done = subprocess.run(
             command,

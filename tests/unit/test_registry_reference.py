@@ -17,6 +17,7 @@ def test_the_page_on_manifests_holds_all_fields() -> None:
     drawn = head + mark + tables()
     if os.environ.get("TITANFLOW_GOLDEN") == "write":
         PAGE.write_text(drawn, "utf-8")
+        page = drawn
 
     assert mark
-    assert drawn == page, "run this test with TITANFLOW_GOLDEN=write and read the diff"
+    assert drawn == page, "run `make golden` and read the diff"

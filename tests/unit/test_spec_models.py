@@ -140,6 +140,12 @@ BAD = [
     ),
     (
         InstrumentSpec,
+        AAPL | {"fees": {"makerPpm": 0}},
+        ("fees", "takerPpm"),
+        "an instrument's own fees name makerPpm and takerPpm",
+    ),
+    (
+        InstrumentSpec,
         AAPL | {"symbol": "aapl"},
         ("symbol",),
         "a symbol has upper-case letters, digits and . _ / -, such as AAPL or BTC-USD",

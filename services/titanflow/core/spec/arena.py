@@ -95,21 +95,26 @@ class ClockSpec(SpecModel):
 class FillsSpec(SpecModel):
     """How simulated venues fill orders."""
 
-    not_built: ClassVar[frozenset[str]] = frozenset({"responseLatencyMicros"})
     words_not_built: ClassVar[Mapping[str, frozenset[str]]] = {"queue": frozenset({"Exact"})}
 
     feed_latency_micros: int = Field(
         default=0,
         ge=0,
         le=60_000_000,
-        description="Delay from a market event to the contender, in microseconds; it is added to "
-        "the way of the order. Default: 0.",
+        description="Delay from a market event to the contender, in microseconds. Default: 0.",
     )
     order_latency_micros: int = Field(
         default=1000,
         ge=0,
         le=60_000_000,
         description="Delay from an allowed intent to the venue, in microseconds. Default: 1000.",
+    )
+    response_latency_micros: int = Field(
+        default=0,
+        ge=0,
+        le=60_000_000,
+        description="Delay from the venue's answer to the contender, in microseconds; the slower "
+        "of feed and response is added to the way of the order. Default: 0.",
     )
     jitter_micros: int = Field(
         default=0,

@@ -95,7 +95,7 @@ def _fills(fills: FillsSpec) -> Fills:
     return Fills(
         feed_latency_ns=fills.feed_latency_micros * NS_PER_MICRO,
         order_latency_ns=fills.order_latency_micros * NS_PER_MICRO,
-        response_latency_ns=0,
+        response_latency_ns=fills.response_latency_micros * NS_PER_MICRO,
         jitter_ns=fills.jitter_micros * NS_PER_MICRO,
         slippage_bps=fills.slippage_bps,
         participation_bps=fills.participation_bps,

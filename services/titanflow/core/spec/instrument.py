@@ -131,10 +131,19 @@ class InstrumentSpec(SpecModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> InstrumentSpec:
+        faults: list[Fault] = []
         if (
             self.min_quantity
             and self.max_quantity
             and parse_decimal(self.min_quantity) > parse_decimal(self.max_quantity)
         ):
-            refuse(self, [(("minQuantity",), "minQuantity must not exceed maxQuantity")])
+            faults.append((("minQuantity",), "minQuantity must not exceed maxQuantity"))
+        if self.fees is not None:
+            # Taking the rest from the arena's fees or from the defaults would both surprise.
+            faults += [
+                (("fees", field), "an instrument's own fees name makerPpm and takerPpm")
+                for field, name in (("makerPpm", "maker_ppm"), ("takerPpm", "taker_ppm"))
+                if name not in self.fees.model_fields_set
+            ]
+        refuse(self, faults)
         return self
