@@ -41,8 +41,11 @@ def replay(copy: Path, seed: int, folder: str = ARENA) -> str:
         cwd=copy,
         env=environment(copy, PYTHONHASHSEED=str(seed)),
         stdout=subprocess.PIPE,
-        check=True,
+        stderr=subprocess.PIPE,
+        check=False,
     )
+    if done.returncode:
+        raise RuntimeError(done.stderr.decode())
     return find_digest(json.loads(done.stdout))
 
 
@@ -59,7 +62,7 @@ def build(copy: Path, flags: str) -> None:
         [PYTHON, "hatch_build.py", "--force"],
         cwd=copy,
         env=environment(copy, TITANFLOW_CFLAGS=flags),
-        stdout=subprocess.DEVNULL,
+        capture_output=True,
         check=True,
     )
 
@@ -74,7 +77,8 @@ def main() -> int:
         print(f"{digests[way]}  {way} ({time.monotonic() - start:.1f} s)", flush=True)
 
     with tempfile.TemporaryDirectory() as folder:
-        copy = copy_tree(Path(folder) / "tree", built=True)
+        copy = copy_tree(Path(folder) / "tree", built=False)
+        build(copy, "")
         for seed in (0, 1, 2):
             note(f"hash seed {seed}, -O3", copy, seed)
         rename_in_reverse(copy / ARENA)

@@ -119,7 +119,8 @@ cdef enum:
     S_HALT_DRAWDOWN = 18
     S_HALT_RUNAWAY = 19
     S_REDUCING = 20
-    S_WIDTH = 21
+    S_UNJUDGED = 21  # cash moved since the last judgement
+    S_WIDTH = 22
 
 # State of a cell.
 cdef enum:

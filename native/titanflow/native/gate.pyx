@@ -110,6 +110,7 @@ cdef class Gate:
     def lift(self, int64_t c):
         """Lift the latched halts of a contender and measure its drawdown from here."""
         self.state[c, S_HALT_RUNAWAY] = self.state[c, S_HALT_DRAWDOWN] = 0
+        self.state[c, S_REDUCING] = 0
         self.state[c, S_PEAK] = self._equity(c)
 
     # --- readings -------------------------------------------------------------------------
@@ -172,8 +173,11 @@ cdef class Gate:
             return held < 0 and self.cells[x, X_BUY] + lots <= -held
         return held > 0 and self.cells[x, X_SELL] + lots <= held
 
-    cdef int64_t _message(self, int64_t c, int64_t now) noexcept:
-        """Ask the limits on messages; a message counts whether it passes or not."""
+    cdef int64_t _message(self, int64_t c, int64_t now, bint cancels) noexcept:
+        """Ask the limits on messages; a message counts whether it passes or not.
+
+        The order-to-fill ratio is for orders only: who sent too many may still cancel them.
+        """
         cdef int64_t rate = self.limits[c, C_RATE]
         cdef int64_t g
         self.state[c, S_MESSAGES] += 1
@@ -182,7 +186,7 @@ cdef class Gate:
             return self._say(RATE, rate, rate + 1)
         if self.limits[c, C_PER_DAY] >= 0 and self.state[c, S_MESSAGES] > self.limits[c, C_PER_DAY]:
             return self._say(PER_DAY, self.limits[c, C_PER_DAY], self.state[c, S_MESSAGES])
-        if self.limits[c, C_RATIO] >= 0 and self.state[c, S_ORDERS] >= RATIO_FREE and (
+        if not cancels and self.limits[c, C_RATIO] >= 0 and self.state[c, S_ORDERS] >= RATIO_FREE and (
                 self.state[c, S_ORDERS] + 1 > self.limits[c, C_RATIO] * max(
                     self.state[c, S_FILLS], 1)):
             return self._say(ORDER_RATIO, self.limits[c, C_RATIO] * max(
@@ -212,7 +216,7 @@ cdef class Gate:
         """Return the rule that refuses a cancel, or 0: only account and message limits."""
         if not self.state[c, S_ENABLED]:
             return self._say(ACCOUNT, 0, 0)
-        return self._message(c, now)
+        return self._message(c, now, True)
 
     cpdef int64_t check(self, int64_t c, int64_t i, int64_t side, int64_t kind, int64_t tif,
                         int64_t lots, int64_t price, int64_t now, int64_t decided,
@@ -261,7 +265,7 @@ cdef class Gate:
             return self._say(ACCOUNT, 0, 0)
         if self.cell_limits[x, L_TRADABLE] == 0:
             return self._say(INSTRUMENT, 0, 0)
-        rule = self._message(c, now)
+        rule = self._message(c, now, False)
         if duplicate:
             return self._say(DUPLICATE, 0, 0)
         if self.cell_limits[x, L_AGE] >= 0 and now - decided > self.cell_limits[x, L_AGE]:
@@ -301,7 +305,10 @@ cdef class Gate:
                 wide = wide // reference
                 return self._say(COLLAR, self.cell_limits[x, L_COLLAR],
                                  MONEY if wide > MONEY else <int64_t>wide)
-        wide = <i128>lots * (price if price else reference) * self.facts[i, I_TICK_VALUE]
+        wide = <i128>lots * (price if price else reference)
+        # In two steps: the product of all three may not fit 128 bits.
+        if wide <= MONEY // 4:
+            wide *= self.facts[i, I_TICK_VALUE]
         if wide > MONEY // 4:
             return self._say(OVERFLOW, MONEY // 4, MONEY)
         notional = <int64_t>wide
@@ -498,12 +505,14 @@ cdef class Gate:
         self.state[c, S_CASH] -= side * <int64_t>value + fee
         self.state[c, S_TRADED] += <int64_t>value
         self.state[c, S_FILLS] += 1
+        self.state[c, S_UNJUDGED] = 1
         self.cells[c * self.instruments + i, X_POSITION] += side * lots
         self._cell(c, i)
 
     def pay(self, int64_t c, int64_t amount):
         """Add *amount* to the cash: dividends, borrow fees, cash in lieu."""
         self.state[c, S_CASH] += amount
+        self.state[c, S_UNJUDGED] = 1
 
     def split(self, int64_t i, int64_t numerator, int64_t denominator):
         """Turn each old unit into numerator / denominator new ones, positions cut toward zero."""
@@ -541,7 +550,20 @@ cdef class Gate:
             if self.cells[x, X_POSITION] or self.cells[x, X_BUY] or self.cells[x, X_SELL]:
                 self._cell(c, i)
                 self._judge(c, changes)
+            elif self.state[c, S_UNJUDGED]:
+                # A fill may have closed the position at a loss that no mark would show.
+                self._judge(c, changes)
         self._judge_groups(changes)
+        return changes
+
+    cpdef begin_day(self, int64_t day):
+        """Begin a session day before its first mark; return the state changes as `mark` does.
+
+        The first fills of a day come before its first mark, and they are part of the day.
+        """
+        cdef list changes = []
+        if day > self.day:
+            self._new_day(day, changes)
         return changes
 
     cdef _new_day(self, int64_t day, list changes):
@@ -560,6 +582,7 @@ cdef class Gate:
         cdef int64_t equity = self._equity(c)
         cdef int64_t loss = self.state[c, S_DAY_START] - equity
         cdef int64_t fall
+        self.state[c, S_UNJUDGED] = 0
         if equity > self.state[c, S_PEAK]:
             self.state[c, S_PEAK] = equity
         fall = self._drawdown(c)

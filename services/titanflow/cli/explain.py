@@ -16,7 +16,7 @@ from titanflow.core.facts import Entry, Fact, Fill, Order, OrderUpdate, Verdict
 from titanflow.core.risk.rules import RULES
 from titanflow.core.spec.words import Outcome
 from titanflow.runtime import session as sessions
-from titanflow.runtime.why import Answer, Question, explain
+from titanflow.runtime.why import Answer, Question, explain, in_unit
 
 
 def why(decision: str, name: str, moment: tuple[str, str, str], output: Format) -> None:
@@ -100,14 +100,18 @@ def _draw_checks(verdict: Verdict) -> None:
             state, spoken = "✗", True
         else:
             state = "·" if spoken else "✓"
-        numbers = (str(verdict.limit), str(verdict.actual)) if mine else ("", "")
-        rows.append((state, rule.name, *numbers, rule.unit, rule.meaning))
+        numbers = _numbers(verdict, rule.unit) if mine else ("", "")
+        rows.append((state, rule.name, *numbers, rule.meaning))
     table(
         f"Checks, in order: {verdict.outcome.value} {verdict.text}"
         f" (policies: {', '.join(verdict.policies) or 'none'})",
-        ("", "Check", ">Limit", ">Actual", "Unit", "Meaning"),
+        ("", "Check", ">Limit", ">Actual", "Meaning"),
         rows,
     )
+
+
+def _numbers(verdict: Verdict, unit: str) -> tuple[str, str]:
+    return in_unit(verdict.limit, unit), in_unit(verdict.actual, unit)
 
 
 def _line(fact: Fact) -> str:
@@ -125,9 +129,10 @@ def _line(fact: Fact) -> str:
     if isinstance(fact, OrderUpdate):
         return f"{fact.status.value} {fact.text} (filled {fact.cum_lots})".replace("  ", " ")
     if isinstance(fact, Entry):
+        lots = f" ({fact.quantity_lots:+d} lots)" if fact.quantity_lots else ""
         return (
-            f"{fact.debit.value} ← {fact.credit.value} {fact.amount / MINOR_PER_UNIT:.2f} "
-            f"{fact.currency} {fact.symbol}"
+            f"{fact.contender}: {fact.debit.value} ← {fact.credit.value} "
+            f"{fact.amount / MINOR_PER_UNIT:.2f} {fact.currency} {fact.symbol}{lots}"
         )
     hidden = ("id", "cause", "at", "seen", "kind", "contender")
     return ", ".join(

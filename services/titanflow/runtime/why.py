@@ -13,8 +13,14 @@ from pathlib import Path
 import msgspec
 
 from titanflow.core.base.errors import Problem, SpecError
+from titanflow.core.base.fixed import format_decimal
 from titanflow.core.base.ident import Id
-from titanflow.core.base.instant import NS_PER_DAY, format_instant, parse_instant
+from titanflow.core.base.instant import (
+    NS_PER_DAY,
+    NS_PER_SECOND,
+    format_instant,
+    parse_instant,
+)
 from titanflow.core.facts import (
     Belief,
     Entry,
@@ -27,6 +33,7 @@ from titanflow.core.facts import (
     StateChange,
     Verdict,
 )
+from titanflow.core.risk.rules import RULES
 from titanflow.core.spec.words import Outcome
 from titanflow.runtime.journal import FACT, Head, JournalError, Reader, decode_fact, read_head
 from titanflow.runtime.plan import plan_from_head
@@ -273,6 +280,27 @@ def _lineage(head: Head, folder: Path | None, subject: Fact) -> tuple[tuple[str,
     return tuple(rows)
 
 
+def in_unit(value: int, unit: str) -> str:
+    """Return a number of a rule for people: money in units of the currency, time in seconds."""
+    match unit:
+        case "money":
+            return format_decimal(value, decimals=2)
+        case "ns":
+            return f"{value / NS_PER_SECOND:g} s"
+        case "none":
+            return ""
+        case _:
+            return f"{value} {unit}"
+
+
+def _compared(name: str, limit: int, actual: int) -> str:
+    """Say what a rule (by its name or its text) compared."""
+    unit = next((rule.unit for rule in RULES if name in (rule.name, rule.text)), "count")
+    if unit == "none":
+        return "yes or no"
+    return f"limit {in_unit(limit, unit)}, actual {in_unit(actual, unit)}"
+
+
 def _sentence(
     subject: Fact, signal: Signal | None, verdict: Verdict | None, related: list[Fact]
 ) -> str:
@@ -280,15 +308,17 @@ def _sentence(
     if isinstance(subject, StateChange):
         return (
             f"{subject.contender} went from {subject.former.value} to {subject.state.value}: "
-            f"{subject.text} (limit {subject.limit}, actual {subject.actual})."
+            f"{subject.text} ({_compared(subject.text, subject.limit, subject.actual)})."
         )
     parts = []
     if signal is not None:
-        parts.append(f"{signal.contender} thought {signal.side.name}: {signal.explanation.text}")
+        thought = signal.explanation.text or "it gave no reason, or sent orders of its own making"
+        parts.append(f"{signal.contender} thought {signal.side.name}: {thought}")
     if verdict is not None and verdict.outcome is Outcome.DENY:
         parts.append(
             f"Risk refused it by the rule {verdict.rule}: {verdict.text} "
-            f"(limit {verdict.limit}, actual {verdict.actual}; FIX reason {verdict.reason})"
+            f"({_compared(verdict.rule, verdict.limit, verdict.actual)}; "
+            f"FIX reason {verdict.reason})"
         )
     fills = [f for f in related if isinstance(f, Fill)]
     if fills:

@@ -17,6 +17,7 @@ import msgspec
 from titanflow.core.base.chance import chance_bits
 from titanflow.core.base.errors import InvariantError, Problem, SpecError
 from titanflow.core.base.ident import Id, derive
+from titanflow.core.base.instant import NS_PER_SECOND
 from titanflow.core.contender.holding import Holding, OpenOrder, Seat
 from titanflow.core.contender.protocol import (
     Contender,
@@ -249,7 +250,8 @@ def _signal(speaker: Speaker, belief: Belief, opinion: Opinion | None) -> Signal
         float(said.score),
         float(said.strength),
         float(said.confidence),
-        said.horizon_seconds,
+        # An opinion without a horizon holds until it is asked again: one bar.
+        said.horizon_seconds or speaker.holding.instrument.bar_ns // NS_PER_SECOND,
         Explanation(float(said.base), said.parts, said.text),
     )
 

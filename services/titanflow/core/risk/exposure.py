@@ -73,7 +73,8 @@ class Holds:
     def widen(self, hold: Hold, lots: int, price: int) -> None:
         """Hold the worse of an order and its pending replacement."""
         own = hold.lots - hold.extra
-        extra = max(lots - own, 0)
+        # An earlier replacement may still be on its way, so nothing is let go of here.
+        extra = max(lots - own, hold.extra)
         self._set(hold, max(price, hold.price), own + extra, extra)
 
     def without(self, hold: Hold) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -63,6 +64,9 @@ from titanflow.core.spec.words import (
 )
 from titanflow.native.gate import Gate as NativeGate
 
+if TYPE_CHECKING:
+    from titanflow.native.gate import Change
+
 CLIENT_IDS_REMEMBERED = 4096
 """Client order ids remembered for each contender; a reused older one is not noticed."""
 SENT_REMEMBERED = 4096
@@ -71,6 +75,7 @@ STATES = (TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED)
 _TYPE_BIT = {word: number for number, word in enumerate(TYPES)}
 _TIF_BIT = {word: number for number, word in enumerate(TIFS)}
 _KILL_SCOPE = 2
+_CHARACTERISTIC = 11
 _PENDING = (OrdStatus.PENDING_CANCEL, OrdStatus.PENDING_REPLACE)
 
 
@@ -189,7 +194,7 @@ class Gate:
             case Intent():
                 return self._answer(fact)
             case Fill():
-                self._fill(fact)
+                return self._fill(fact)
             case Order():
                 self._holds.born(fact.cause, fact.id)
             case OrderUpdate():
@@ -211,11 +216,14 @@ class Gate:
         self._ordinal += 1
         return derive(cause.id, b"gate", self._ordinal - 1)
 
-    def _fill(self, fill: Fill) -> None:
+    def _fill(self, fill: Fill) -> Sequence[Fact]:
         c, i = self._names[fill.contender], self._symbols[fill.symbol]
+        # The first fills of a day come before its first mark, and they are part of the day.
+        changes = self._gate.begin_day(session_day(fill.seen))
         self._last_fill = fill.id
         self._holds.filled(fill.order, fill.leaves_lots, fill.cum_lots)
         self._gate.fill(c, i, fill.side, fill.quantity_lots, fill.price_ticks, fill.fee)
+        return self._changed(fill, changes)
 
     def _entry(self, entry: Entry) -> None:
         """Follow cash that moves without a fill: dividends, borrow fees, cash in lieu."""
@@ -236,7 +244,9 @@ class Gate:
             verdict = self._verdict(intent, 3, "UNKNOWN_CONTENDER", ())
             return (verdict,)
         if i < 0:
-            verdict = self._verdict(intent, 4, "UNKNOWN_SYMBOL", self._laws[c].policies)
+            # No order of a contender outside tier Paper passes, whatever it names.
+            number, text = (3, "") if self._laws[c].refused else (4, "UNKNOWN_SYMBOL")
+            verdict = self._verdict(intent, number, text, self._laws[c].policies)
             return (verdict, *self._refused(intent, c))
         hold: Hold | None = None
         if intent.origin is Origin.RISK:
@@ -258,7 +268,10 @@ class Gate:
                 Hold(c, i, intent.side, price, intent.quantity_lots, 0, 0, intent.client_order_id),
             )
         elif hold is not None:
-            self._holds.widen(hold, intent.quantity_lots - hold.cum, intent.limit_ticks)
+            price = intent.limit_ticks or self._gate.hold_price(
+                c * len(self._ground.instruments) + i, i
+            )
+            self._holds.widen(hold, intent.quantity_lots - hold.cum, price)
         return (verdict,)
 
     def _check(self, intent: Intent, c: int, i: int) -> tuple[int, str, Hold | None]:
@@ -287,6 +300,9 @@ class Gate:
         )
         if hold is not None:
             self._holds.again(hold)
+            if number == 0 and (hold.instrument, hold.side) != (i, intent.side):
+                # The checks were asked about another order than the one that would change.
+                return _CHARACTERISTIC, "REPLACE_MISMATCH", None
         if number == 0 and is_new:
             self._remember(intent, c, i)
         return number, text if number <= _KILL_SCOPE else "", hold
@@ -376,13 +392,24 @@ class Gate:
         changes = self._gate.mark(i, bar.close_ticks, bar.at, session_day(bar.at))
         if not changes and not self._flatten:
             return ()
+        flattening = sorted(c for c, each in self._flatten if each == i)
+        said = self._changed(bar, changes)
+        # What a breach closes in this very turn is not closed twice.
+        begun = {fact.contender for fact in said if isinstance(fact, Intent)}
+        said += self._keep_flattening(
+            bar, i, [c for c in flattening if self._ground.entrants[c].name not in begun]
+        )
+        return said
+
+    def _changed(self, cause: Fact, changes: Sequence[Change]) -> list[Fact]:
+        """Tell each change of a trading state, and what the policies demand then."""
         said: list[Fact] = []
         for c, former, state, number, limit, actual in changes:
             text = BY_NUMBER[number].text if number else "NEW_DAY"
-            said.append(self._change(bar, c, (STATES[former], STATES[state]), text, limit, actual))
+            states = (STATES[former], STATES[state])
+            said.append(self._change(cause, c, states, text, limit, actual))
             if STATES[state] is TradingState.HALTED:
-                said += self._breach(bar, c, text)
-        said += self._keep_flattening(bar, i)
+                said += self._breach(cause, c, text)
         return said
 
     def _change(
@@ -444,10 +471,10 @@ class Gate:
                     said.append(self._closing(cause, c, each))
         return said
 
-    def _keep_flattening(self, bar: Bar, i: int) -> list[Fact]:
+    def _keep_flattening(self, bar: Bar, i: int, contenders: Sequence[int]) -> list[Fact]:
         """Send another closing order where the bar's cap left a part of a position open."""
         said: list[Fact] = []
-        for c in sorted(c for c, each in self._flatten if each == i):
+        for c in contenders:
             if not self._gate.position(c, i):
                 self._flatten.discard((c, i))
             elif self._gate.open_lots(c, i) == (0, 0):
@@ -502,7 +529,9 @@ class Gate:
                 text = f"KILL:{request.scope.value}:{self._board.epoch}"
                 for i in self._instruments(request):
                     said += self._stop(request, c, i, request.action, text)
-            elif request.scope is not KillScope.INSTRUMENT:
+            elif request.scope is KillScope.INSTRUMENT:
+                self._flatten.discard((c, self._symbols[request.name]))
+            else:
                 said += self._lift(request, c)
         return said
 
@@ -523,6 +552,8 @@ class Gate:
             KillScope.INSTRUMENT: request.name in self._symbols,
             KillScope.POLICY: request.name in self._policies,
         }[request.scope]
+        if request.scope is KillScope.INSTRUMENT and request.instruments:
+            return "the switch of an instrument takes no list of instruments"
         unknown = [s for s in request.instruments if s not in self._symbols]
         if not known:
             return f"no {request.scope.value.lower()} is called {request.name!r}"

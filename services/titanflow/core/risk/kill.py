@@ -76,9 +76,10 @@ class KillBoard(msgspec.Struct, array_like=True):
         key = key_of(KillScope.CONTENDER, contender)
         known = self.switches.get(key)
         token = known.token if known is not None else ""
-        self.switches[key] = Switch(
-            True, (), KillAction.CANCEL_ALL, "risk", text, token, self.epoch
-        )
+        action = KillAction.CANCEL_ALL
+        if known is not None and known.engaged:
+            action = max(action, known.action, key=SEVERITY.index)
+        self.switches[key] = Switch(True, (), action, "risk", text, token, self.epoch)
 
     def engaged(self) -> list[tuple[Key, Switch]]:
         """Return the engaged switches, sorted by scope and name."""
@@ -118,5 +119,5 @@ class KillBoard(msgspec.Struct, array_like=True):
 
 
 def key_of(scope: KillScope, name: str) -> str:
-    """Return the name under which a switch is kept."""
-    return f"{scope.value}:{name}"
+    """Return the name under which a switch is kept; an arena has one, however it is called."""
+    return f"{scope.value}:{'' if scope is KillScope.ARENA else name}"
