@@ -40,8 +40,7 @@ def replay(copy: Path, seed: int, folder: str = ARENA) -> str:
         [PYTHON, "-m", "titanflow.cli.main", "replay", "-f", folder, "-o", "json"],
         cwd=copy,
         env=environment(copy, PYTHONHASHSEED=str(seed)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         check=False,
     )
     if done.returncode:

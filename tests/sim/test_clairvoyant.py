@@ -49,7 +49,7 @@ def zigzag(days: int) -> str:
         rows += [
             f"{symbol},{2020 + day // 360}-{day // 30 % 12 + 1:02d}-{day % 30 % 28 + 1:02d},"
             "100.00,110.00,100.00,110.00,1000000"
-            for day in range(0, days)
+            for day in range(days)
             if day % 30 < 28
         ]
     return "\n".join(rows) + "\n"

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pa_parquet
 
+from titanflow.adapters.feeds.actions import FOLDER_FILE, actions_file, read_actions
 from titanflow.adapters.feeds.provider import Action, Int64s, Origin, RawBars
 from titanflow.core.base.errors import AdapterError, Problem, SpecError
 from titanflow.core.base.instant import parse_instant
@@ -44,8 +45,10 @@ class Files:
         self, name: str, place: Path, form: FileFormat, bar_ns: int, sha256: str | None = None
     ) -> None:
         paths = _paths(place, form)
+        extra = actions_file(place)
         digests = [_sha256(path) for path in paths]
-        found = digests[0] if place.is_file() else _combined(digests)
+        whole = digests if extra is None else [*digests, _sha256(extra)]
+        found = whole[0] if len(whole) == 1 and place.is_file() else _combined(whole)
         if sha256 is not None and sha256 != found:
             what = f"its SHA-256 is {found}, the manifest demands {sha256}"
             raise SpecError([Problem(what, str(place), "bring back the data, or change sha256")])
@@ -57,6 +60,7 @@ class Files:
                 first = int(bars.start_ns[0])
                 self._pieces.setdefault(symbol, []).append((first, digest, bars))
         self._symbols = tuple(sorted(self._pieces))
+        self._actions = read_actions(extra) if extra is not None else ()
 
     @property
     def origin(self) -> Origin:
@@ -83,9 +87,10 @@ class Files:
             )
         )
 
-    def actions(self, symbols: Iterable[str]) -> tuple[Action, ...]:  # noqa: ARG002 - the port's
-        """Return nothing: files of bars hold no corporate actions."""
-        return ()
+    def actions(self, symbols: Iterable[str]) -> tuple[Action, ...]:
+        """Return the splits and dividends of some symbols, from the file of actions."""
+        wanted = frozenset(symbols)
+        return tuple(action for action in self._actions if action.symbol in wanted)
 
 
 def _paths(place: Path, form: FileFormat) -> list[Path]:
@@ -93,7 +98,11 @@ def _paths(place: Path, form: FileFormat) -> list[Path]:
         return [place]
     if not place.is_dir():
         raise SpecError([Problem("no such file or folder", str(place), "check files.uri")])
-    found = sorted(path for path in place.iterdir() if path.suffix == SUFFIXES[form])
+    found = sorted(
+        path
+        for path in place.iterdir()
+        if path.suffix == SUFFIXES[form] and path.name != FOLDER_FILE
+    )
     if not found:
         do = f"files of format {form} end in {SUFFIXES[form]}"
         raise SpecError([Problem(f"no {form} files here", str(place), do)])
