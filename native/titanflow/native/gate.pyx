@@ -186,9 +186,10 @@ cdef class Gate:
             return self._say(RATE, rate, rate + 1)
         if self.limits[c, C_PER_DAY] >= 0 and self.state[c, S_MESSAGES] > self.limits[c, C_PER_DAY]:
             return self._say(PER_DAY, self.limits[c, C_PER_DAY], self.state[c, S_MESSAGES])
-        if not cancels and self.limits[c, C_RATIO] >= 0 and self.state[c, S_ORDERS] >= RATIO_FREE and (
-                self.state[c, S_ORDERS] + 1 > self.limits[c, C_RATIO] * max(
-                    self.state[c, S_FILLS], 1)):
+        if (not cancels and self.limits[c, C_RATIO] >= 0
+                and self.state[c, S_ORDERS] >= RATIO_FREE
+                and self.state[c, S_ORDERS] + 1 > self.limits[c, C_RATIO] * max(
+                    self.state[c, S_FILLS], 1):
             return self._say(ORDER_RATIO, self.limits[c, C_RATIO] * max(
                 self.state[c, S_FILLS], 1), self.state[c, S_ORDERS] + 1)
         for g in range(self.groups):
