@@ -47,6 +47,21 @@ class Fault:
         return f"native/titanflow/native/{self.file}"
 
 
+def tests_of(patterns: list[str]) -> tuple[str, ...]:
+    """Return the test files that patterns name; each names at least one.
+
+    >>> tests_of(["tests/tidy/test_s?ze.py"])
+    ('tests/tidy/test_size.py',)
+    """
+    found: list[str] = []
+    for pattern in patterns:
+        matches = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob(pattern))
+        if not matches:
+            raise ValueError(f"no test is called {pattern}")
+        found += matches
+    return tuple(found)
+
+
 def read_faults() -> list[Fault]:
     """Return the table of faults; names are unique."""
     table = tomllib.loads((ROOT / "tools/faults.toml").read_text("utf-8"))
@@ -57,7 +72,7 @@ def read_faults() -> list[Fault]:
             entry.get("file", f"{entry['module']}.pyx"),
             entry["old"],
             entry["new"],
-            tuple(entry.get("tests", table["tests"][entry["module"]])),
+            tests_of(table["tests"][entry["module"]]),
         )
         for entry in table["fault"]
     ]

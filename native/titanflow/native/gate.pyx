@@ -189,7 +189,7 @@ cdef class Gate:
         if (not cancels and self.limits[c, C_RATIO] >= 0
                 and self.state[c, S_ORDERS] >= RATIO_FREE
                 and self.state[c, S_ORDERS] + 1 > self.limits[c, C_RATIO] * max(
-                    self.state[c, S_FILLS], 1):
+                    self.state[c, S_FILLS], 1)):
             return self._say(ORDER_RATIO, self.limits[c, C_RATIO] * max(
                 self.state[c, S_FILLS], 1), self.state[c, S_ORDERS] + 1)
         for g in range(self.groups):
