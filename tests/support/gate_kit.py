@@ -165,8 +165,8 @@ class Bench:
     def entry(self, debit: Account, credit: Account, amount: int) -> None:
         self.take(
             Entry(
-                self.ident(), self.ident(), self.now, self.now, "ann", debit, credit, amount, "USD", "A",
-                0,
+                self.ident(), self.ident(), self.now, self.now, "ann", debit, credit, amount,
+                "USD", "A", 0,
             )
         )  # fmt: skip
 

@@ -494,7 +494,8 @@ def test_flatten_cancels_closes_and_goes_on_until_flat() -> None:
         (f.side, f.quantity_lots, f.origin) for f in closing
     ]
     verdict = bench.take(closing[0])[0]
-    assert isinstance(verdict, Verdict) and verdict.outcome is Outcome.ALLOW
+    assert isinstance(verdict, Verdict)
+    assert verdict.outcome is Outcome.ALLOW
     order = bench.born(verdict)
     assert [] == bench.bar(80)
     bench.fill(order, 20_000, 80)

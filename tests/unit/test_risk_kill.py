@@ -56,13 +56,16 @@ def test_a_switch_stops_exactly_what_it_reaches_and_releases_it(
     cancel = bench.ask(1, 0, action=IntentAction.CANCEL, target="o")
     released = bench.kill(scope, name, engaged=False)[0]
 
-    assert isinstance(said[0], KillRuling) and said[0].accepted and said[0].epoch == 1
+    assert isinstance(said[0], KillRuling)
+    assert said[0].accepted
+    assert said[0].epoch == 1
     assert reached == refusals.keys()
     assert {(reason, f"KILL:{scope}:1", 1)} == {
         (v.reason, v.text, v.kill_epoch) for v in refusals.values()
     }
     assert Outcome.ALLOW is cancel.outcome
-    assert isinstance(released, KillRuling) and released.accepted
+    assert isinstance(released, KillRuling)
+    assert released.accepted
     assert {} == denied(bench)
     assert 2 == bench.gate.kill_epoch
 
@@ -136,8 +139,10 @@ def test_a_switch_may_be_widened_and_made_severer_and_keeps_who_engaged_it() -> 
     assert {"annA", "annB"} == denied(bench).keys()
     no = bench.kill(K.CONTENDER, "ann", engaged=False, by="alice")[0]
     yes = bench.kill(K.CONTENDER, "ann", engaged=False, by="carol")[0]
-    assert isinstance(no, KillRuling) and not no.accepted
-    assert isinstance(yes, KillRuling) and yes.accepted
+    assert isinstance(no, KillRuling)
+    assert not no.accepted
+    assert isinstance(yes, KillRuling)
+    assert yes.accepted
 
 
 def test_an_old_token_does_not_release_a_switch_that_is_engaged_again() -> None:
@@ -149,8 +154,10 @@ def test_an_old_token_does_not_release_a_switch_that_is_engaged_again() -> None:
     old = bench.kill(K.CONTENDER, "ann", engaged=False, reset_token="t5")[0]
     new = bench.kill(K.CONTENDER, "ann", engaged=False, reset_token="t6")[0]
 
-    assert isinstance(old, KillRuling) and not old.accepted
-    assert isinstance(new, KillRuling) and new.accepted
+    assert isinstance(old, KillRuling)
+    assert not old.accepted
+    assert isinstance(new, KillRuling)
+    assert new.accepted
 
 
 def test_the_arena_has_one_switch_however_it_is_called() -> None:
@@ -159,7 +166,8 @@ def test_the_arena_has_one_switch_however_it_is_called() -> None:
 
     released = bench.kill(K.ARENA, "main", engaged=False)[0]
 
-    assert isinstance(released, KillRuling) and released.accepted
+    assert isinstance(released, KillRuling)
+    assert released.accepted
     assert {} == denied(bench)
 
 
