@@ -24,6 +24,7 @@ class Hold(msgspec.Struct, array_like=True):
     extra: int
     cum: int
     client_order_id: str
+    market: bool
 
 
 class Holds:

@@ -76,6 +76,14 @@ _TYPE_BIT = {word: number for number, word in enumerate(TYPES)}
 _TIF_BIT = {word: number for number, word in enumerate(TIFS)}
 _KILL_SCOPE = 2
 _CHARACTERISTIC = 11
+_PRICE = 13
+_TICKS_MAX = 2**46
+"""The book's own bound; a higher price would stop the session there."""
+_REPLACED = "5"
+"""ExecType(150) of a change that holds whatever else is asked for meanwhile."""
+_WITHOUT_FILL = frozenset({Account.BORROW, Account.DIVIDENDS})
+"""Accounts whose entries move cash even where a fill brought them: the first fill of a day makes
+the books charge for the days before."""
 _PENDING = (OrdStatus.PENDING_CANCEL, OrdStatus.PENDING_REPLACE)
 
 
@@ -198,7 +206,8 @@ class Gate:
             case Order():
                 self._holds.born(fact.cause, fact.id)
             case OrderUpdate():
-                if fact.order != NO_ID and fact.status not in _PENDING:
+                done = fact.status not in _PENDING or fact.exec_type == _REPLACED
+                if fact.order != NO_ID and done:
                     self._holds.follow(
                         fact.order, fact.leaves_lots, fact.cum_lots, fact.limit_ticks
                     )
@@ -228,7 +237,9 @@ class Gate:
     def _entry(self, entry: Entry) -> None:
         """Follow cash that moves without a fill: dividends, borrow fees, cash in lieu."""
         accounts = (entry.debit, entry.credit)
-        if entry.cause == self._last_fill or Account.CAPITAL in accounts:
+        if entry.cause == self._last_fill and _WITHOUT_FILL.isdisjoint(accounts):
+            return
+        if Account.CAPITAL in accounts:
             return
         if Account.CASH in accounts:
             amount = entry.amount if entry.debit is Account.CASH else -entry.amount
@@ -260,13 +271,12 @@ class Gate:
         if number:
             return (verdict, *self._refused(intent, c))
         if intent.action is IntentAction.NEW:
+            market = intent.order_type is OrderType.MARKET
             price = intent.limit_ticks or self._gate.hold_price(
                 c * len(self._ground.instruments) + i, i
             )
-            self._holds.open(
-                verdict.id,
-                Hold(c, i, intent.side, price, intent.quantity_lots, 0, 0, intent.client_order_id),
-            )
+            lots, name = intent.quantity_lots, intent.client_order_id
+            self._holds.open(verdict.id, Hold(c, i, intent.side, price, lots, 0, 0, name, market))
         elif hold is not None:
             price = intent.limit_ticks or self._gate.hold_price(
                 c * len(self._ground.instruments) + i, i
@@ -300,9 +310,15 @@ class Gate:
         )
         if hold is not None:
             self._holds.again(hold)
-            if number == 0 and (hold.instrument, hold.side) != (i, intent.side):
+            market = intent.order_type is OrderType.MARKET
+            asked = (i, intent.side, market)
+            if number == 0 and (hold.instrument, hold.side, hold.market) != asked:
                 # The checks were asked about another order than the one that would change.
                 return _CHARACTERISTIC, "REPLACE_MISMATCH", None
+        if number == 0 and intent.side is Side.HOLD:
+            return _CHARACTERISTIC, "NO_SIDE", None
+        if number == 0 and intent.limit_ticks > _TICKS_MAX:
+            return _PRICE, "PRICE", None
         if number == 0 and is_new:
             self._remember(intent, c, i)
         return number, text if number <= _KILL_SCOPE else "", hold

@@ -123,7 +123,14 @@ def law_of(ground: Ground, entrant: Entrant, policies: Policies) -> Law:
         key=list(BreachAction).index,
         default=BreachAction.REDUCE,
     )
-    window = _most([p.refusal_window_seconds for p in limits])
+    # The longest window is the strictest; one that is not given is the default, not nothing.
+    window = _most(
+        [
+            p.refusal_window_seconds or REFUSAL_WINDOW_SECONDS
+            for p in limits
+            if p.halt_after_refusals is not None
+        ]
+    )
     return Law(
         policies=tuple(chosen),
         refused=refused,
@@ -134,7 +141,7 @@ def law_of(ground: Ground, entrant: Entrant, policies: Policies) -> Law:
         limits=(*_contender(limits), int(severest is BreachAction.REDUCE)),
         on_breach=severest,
         halt_after=_least([p.halt_after_refusals for p in limits]),
-        refusal_window_ns=(window if window > 0 else REFUSAL_WINDOW_SECONDS) * NS_PER_SECOND,
+        refusal_window_ns=max(window, 0) * NS_PER_SECOND,
         duplicate_window_ns=max(
             _most([p.duplicate_window_seconds for p in limits]) * NS_PER_SECOND, 0
         ),
