@@ -111,9 +111,15 @@ def test_an_interrupt_ends_with_130_and_the_record_verifies_to_its_end(
 ) -> None:
     (folder / "bars.csv").write_text(bars_csv(20_000))
     environment = os.environ | {"TITANFLOW_HOME": str(home)}
+
+    def hears_interrupts() -> None:
+        # A shell that started the tests in the background made everything below it deaf.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
     running = subprocess.Popen(
         [*COMMAND, "replay", "-f", str(folder)],
         env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        preexec_fn=hears_interrupts,  # noqa: PLW1509 - the tests have no threads
     )  # fmt: skip
     for _ in range(600):
         if any(p.stat().st_size > 300_000 for p in home.glob("sessions/*/journal.tfj")):
