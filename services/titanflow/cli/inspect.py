@@ -75,7 +75,7 @@ def leaderboard(name: str, output: Format) -> None:
     if not standings:
         fail(f"session {session.name} has no standings: it did not run to its end", exits.NOT_FOUND)
     if output is Format.TABLE:
-        print_leaderboard(standings, "USD" if not standings else _currency(session))
+        print_leaderboard(standings, _currency(session))
     else:
         emit([sessions.standing_row(s) for s in standings], output)
 

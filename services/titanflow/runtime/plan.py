@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from titanflow.adapters.feeds.tape import Market, iter_events, load_market, open_provider
+from titanflow.adapters.feeds.tape import Market, iter_events, load_market
 from titanflow.adapters.registry.controls import load_controls
 from titanflow.adapters.registry.folder import Loaded, load_folder, load_texts
 from titanflow.core.base.errors import AdapterError, Problem, SpecError
@@ -85,12 +85,12 @@ class Plan:
             return None
 
     def data(self) -> tuple[tuple[str, str], ...]:
-        """Return name and digest of each source."""
-        origin = open_provider(self.loaded.arena.spec, self.folder).origin
+        """Return name and digest of each source, as they were read for `market`."""
+        origin = self.market.origin
         return ((origin.name, origin.sha256),)
 
-    def head(self, data: tuple[tuple[str, str], ...] | None = None) -> Head:
-        """Return the head of this session's journal."""
+    def head(self, data: tuple[tuple[str, str], ...]) -> Head:
+        """Return the head of a session's journal on the sources that *data* names."""
         return Head(
             format=FORMAT,
             arena=self.ground.arena,
@@ -98,7 +98,7 @@ class Plan:
             code=code_version(),
             manifests=tuple(sorted(canonical(m.content()) for m in self.loaded.manifests)),
             manifests_digest=self.loaded.digest,
-            data=self.data() if data is None else data,
+            data=data,
             python=tuple(
                 (point, source_sha256(point))
                 for point in sorted(

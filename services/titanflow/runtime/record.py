@@ -6,14 +6,16 @@ import datetime as dt
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
+from titanflow.core.base.errors import AdapterError
 from titanflow.core.base.ident import Id
 from titanflow.core.facts import Fact, Fill, Quarantine, Split
 from titanflow.runtime import session as sessions
-from titanflow.runtime.journal import Writer
+from titanflow.runtime.journal import Head, Writer
 from titanflow.runtime.plan import Plan
 from titanflow.runtime.report import ReportData, write_report
 from titanflow.runtime.session import Card, Session, standing_row
@@ -29,6 +31,7 @@ class Result(msgspec.Struct, frozen=True):
 
     session: Session
     plan: Plan
+    head: Head
     driver: Driver
     outcome: Outcome
     digest: str
@@ -75,7 +78,7 @@ class Result(msgspec.Struct, frozen=True):
         )
 
     def _meta(self) -> list[tuple[str, str]]:
-        head = self.plan.head()
+        head = self.head
         return [
             ("Mode", "simulation on recorded market data; portfolios are virtual"),
             ("Journal digest", self.digest),
@@ -105,7 +108,8 @@ def record_session(
     card = Card(session.name, plan.ground.arena, created, str(plan.folder.resolve()), "Running")
     session.write_card(card)
     started = time.monotonic()
-    writer = Writer(session.journal, plan.head())
+    head = plan.head(plan.data())
+    writer = Writer(session.journal, head)
     fills: deque[Fill] = deque(maxlen=FILLS_SHOWN)
     incidents: deque[Fact] = deque(maxlen=INCIDENTS_SHOWN)
     append = writer.append
@@ -138,15 +142,13 @@ def record_session(
             standings=tuple(standing_row(s) for s in outcome.standings),
         )
     )
-    return Result(session, plan, driver, outcome, digest, seconds, tuple(fills), tuple(incidents))
+    return Result(
+        session, plan, head, driver, outcome, digest, seconds, tuple(fills), tuple(incidents)
+    )
 
 
 def _abandon(writer: Writer, session: Session, card: Card) -> None:
     """Keep what can be kept; the error that led here is the one to report."""
-    from contextlib import suppress
-
-    from titanflow.core.base.errors import AdapterError
-
     with suppress(AdapterError, OSError):
         writer.abandon()
     with suppress(OSError):

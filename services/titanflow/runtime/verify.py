@@ -168,7 +168,8 @@ def _prepare(record: Record, folder: Path | None, notes: list[str]) -> _Rederiva
         raise _DiffersError(record, f"the head cannot be used: {error}") from error
     if head.code != code_version():
         notes.append(f"recorded by code {head.code}, derived again by {code_version()}")
-    fresh = plan.head()
+    # The sources may be gone: what they were is the head's own word, compared further down.
+    fresh = plan.head(head.data)
     for name in ("format", "arena", "seed", "manifests_digest", "python", "features"):
         if getattr(fresh, name) != getattr(head, name):
             raise _DiffersError(

@@ -270,17 +270,16 @@ class Gate:
         verdict = self._verdict(intent, number, text, self._laws[c].policies)
         if number:
             return (verdict, *self._refused(intent, c))
+        if intent.action is IntentAction.CANCEL:
+            return (verdict,)
+        price = intent.limit_ticks or self._gate.hold_price(
+            c * len(self._ground.instruments) + i, i
+        )
         if intent.action is IntentAction.NEW:
             market = intent.order_type is OrderType.MARKET
-            price = intent.limit_ticks or self._gate.hold_price(
-                c * len(self._ground.instruments) + i, i
-            )
             lots, name = intent.quantity_lots, intent.client_order_id
             self._holds.open(verdict.id, Hold(c, i, intent.side, price, lots, 0, 0, name, market))
         elif hold is not None:
-            price = intent.limit_ticks or self._gate.hold_price(
-                c * len(self._ground.instruments) + i, i
-            )
             self._holds.widen(hold, intent.quantity_lots - hold.cum, price)
         return (verdict,)
 
