@@ -34,9 +34,9 @@ from titanflow.core.facts import (
     Verdict,
 )
 from titanflow.core.risk.rules import RULES
-from titanflow.core.spec.words import Outcome
+from titanflow.core.spec.words import Origin, Outcome
 from titanflow.runtime.journal import FACT, Head, JournalError, Reader, decode_fact, read_head
-from titanflow.runtime.plan import plan_from_head
+from titanflow.runtime.plan import Plan, plan_from_head
 from titanflow.runtime.sim import INPUTS, Driver
 from titanflow.runtime.verify import describe
 
@@ -74,23 +74,20 @@ def explain(path: Path, folder: Path | None, question: Question) -> Answer:
     Raises: SpecError if no fact, or more than one, fits the question.
     """
     head = read_head(path)
+    plan = plan_from_head(head, folder)
+    subject: Fact
+    signal, belief = None, None
     if question.ident:
         subject = _find(path, question.ident.lower())
         related = _related(path, subject)
     else:
-        subject, related = None, []
+        signal, belief = _think(path, plan, _moment(question))
+        subject, related = signal, _followers(path, signal)
     intent = next((f for f in related if isinstance(f, Intent)), None)
     verdict = next((f for f in related if isinstance(f, Verdict)), None)
-    signal, belief = None, None
-    if subject is None:
-        signal, belief = _think(path, head, folder, _moment(question))
-        subject = signal
-        related = _followers(path, signal)
-        intent = next((f for f in related if isinstance(f, Intent)), None)
-        verdict = next((f for f in related if isinstance(f, Verdict)), None)
-    elif intent is not None and intent.cause != subject.id:
+    if signal is None and intent is not None and intent.origin is Origin.CONTENDER:
         moment = _Moment(intent.contender, intent.symbol, intent.at, intent.at)
-        signal, belief = _think(path, head, folder, moment)
+        signal, belief = _think(path, plan, moment)
     return Answer(
         subject=subject,
         signal=signal,
@@ -99,7 +96,7 @@ def explain(path: Path, folder: Path | None, question: Question) -> Answer:
         verdict=verdict,
         chain=tuple(related),
         features=head.features,
-        lineage=_lineage(head, folder, subject),
+        lineage=_lineage(head, plan, subject),
         sentence=_sentence(subject, signal, verdict, related),
     )
 
@@ -224,11 +221,8 @@ def _followers(path: Path, signal: Signal) -> list[Fact]:
     return [fact for root in roots for fact in _story(path, root)]
 
 
-def _think(
-    path: Path, head: Head, folder: Path | None, moment: _Moment
-) -> tuple[Signal, Belief | None]:
+def _think(path: Path, plan: Plan, moment: _Moment) -> tuple[Signal, Belief | None]:
     """Run the session again up to *moment* and return what the contender thought then."""
-    plan = plan_from_head(head, folder)
     if moment.contender not in plan.ground.entrant_index():
         names = ", ".join(e.name for e in plan.ground.entrants)
         raise SpecError([Problem(f"no contender {moment.contender!r}", "why", f"one of: {names}")])
@@ -241,12 +235,12 @@ def _think(
             heard.append((signal, belief)) if moment.start <= signal.at <= moment.end else None
         ),
     )
-    begun = False
+    opening: set[Id] = set()
     for fact in _facts(path):
-        if not isinstance(fact, INPUTS):
-            if not begun:
-                begun = True
-                driver.begin(fact.at)
+        if not opening:
+            # The kill switches of the manifests are recorded inputs, and `begin` applies them.
+            opening = {said.id for said in driver.begin(fact.at)}
+        if fact.id in opening or not isinstance(fact, INPUTS):
             continue
         if fact.at > moment.end:
             break
@@ -265,7 +259,7 @@ def _think(
     return heard[-1]
 
 
-def _lineage(head: Head, folder: Path | None, subject: Fact) -> tuple[tuple[str, str], ...]:
+def _lineage(head: Head, plan: Plan, subject: Fact) -> tuple[tuple[str, str], ...]:
     rows = [
         *((f"data {name}", digest) for name, digest in head.data),
         ("manifests", head.manifests_digest),
@@ -273,7 +267,7 @@ def _lineage(head: Head, folder: Path | None, subject: Fact) -> tuple[tuple[str,
         ("seed", str(head.seed)),
     ]
     contender = getattr(subject, "contender", "")
-    for entrant in plan_from_head(head, folder).ground.entrants:
+    for entrant in plan.ground.entrants:
         if entrant.name == contender:
             rows.insert(0, ("recipe", entrant.recipe_hash))
     rows += [(f"python {name}", digest) for name, digest in head.python]
@@ -314,6 +308,8 @@ def _sentence(
     if signal is not None:
         thought = signal.explanation.text or "it gave no reason, or sent orders of its own making"
         parts.append(f"{signal.contender} thought {signal.side.name}: {thought}")
+    if verdict is not None and verdict.origin is Origin.RISK:
+        parts.append(f"Risk itself closed a position of {verdict.contender}: nobody thought it")
     if verdict is not None and verdict.outcome is Outcome.DENY:
         parts.append(
             f"Risk refused it by the rule {verdict.rule}: {verdict.text} "
