@@ -74,7 +74,7 @@ dataset: dev ## Make the bundled market data anew from its public source.
 	@$(BIN)/python tools/make_dataset.py $(ARGS)
 
 lock: $(filter .uv/bin/uv,$(UV)) ## Resolve the dependencies anew and write the lock files.
-	@$(COMPILE) --upgrade --extra dev pyproject.toml requirements/build.in -o requirements/dev.txt
+	@$(COMPILE) --upgrade --extra dev --extra train pyproject.toml requirements/build.in -o requirements/dev.txt
 	@$(COMPILE) -c requirements/dev.txt requirements/build.in -o requirements/build.txt
 	@$(COMPILE) -c requirements/dev.txt pyproject.toml -o requirements/base.txt
 	@$(COMPILE) -c requirements/base.txt --extra bench pyproject.toml -o requirements/bench.txt
