@@ -8,6 +8,7 @@ import pytest
 from kit import contender, read_journal, small_folder
 
 from titanflow.core.facts import Fact, Intent, Order, Verdict
+from titanflow.core.risk.rules import RULES
 from titanflow.core.spec.words import Origin, Outcome
 from titanflow.runtime.plan import Plan, prepare
 from titanflow.runtime.record import Result, record_session
@@ -45,6 +46,26 @@ def test_an_order_of_risk_is_explained_without_a_contenders_thought(home: Path) 
     assert answer.signal is None
     assert answer.intent == intent
     assert "Risk itself closed a position of hold" in answer.sentence
+    asked = {check.rule: check for check in answer.checks}
+    assert ["reference", "reduces"] == list(asked)
+    assert verdict.quantity_lots == asked["reduces"].limit == -asked["reduces"].actual
+
+
+def test_every_check_is_told_with_limit_and_actual(home: Path) -> None:
+    folder = small_folder(home / "arena")
+    result, facts = session(prepare(folder, None))
+    allowed = next(f for f in facts if isinstance(f, Verdict) and f.outcome is Outcome.ALLOW)
+
+    answer = explain(result.session.journal, folder, Question(allowed.id.hex()))
+
+    asked = {check.rule: (check.limit, check.actual) for check in answer.checks}
+    order = [rule.name for rule in RULES]
+    assert sorted(asked, key=order.index) == list(asked)
+    notional = allowed.quantity_lots * allowed.reference_ticks * 10**6
+    assert (50_000 * 10**8, notional) == asked["max-notional"]
+    assert (864_000 * 10**9, 0) == asked["reference"]
+    assert (-1, notional) == asked["gross"]
+    assert not any(check.refused for check in answer.checks)
 
 
 def test_a_switch_of_a_manifest_is_applied_once_when_the_session_runs_again(home: Path) -> None:

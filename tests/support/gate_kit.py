@@ -43,7 +43,8 @@ __all__ = ["CENT", "DAY", "FEES", "HOUR", "T0", "Bench", "policy", "scene"]
 
 def policy(limits: dict[str, Any] | None = None, **parts: Any) -> PolicySpec:
     """Return a policy that binds everybody, from camelCase *limits* and other *parts*."""
-    return PolicySpec.model_validate({"selector": {}, "limits": limits or {}, **parts})
+    harmless = {"maxOrdersPerDay": 100_000_000}
+    return PolicySpec.model_validate({"selector": {}, "limits": limits or harmless, **parts})
 
 
 def scene(*, borrow: bool = True, entrant: dict[str, Any] | None = None, **options: Any) -> Ground:

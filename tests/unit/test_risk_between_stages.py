@@ -142,7 +142,18 @@ def test_a_price_beyond_the_book_is_refused() -> None:
     line = Line(tick_value=1)
     line.bar(100, after=HOUR)
 
-    (verdict,) = verdicts(line.intent("ann", -1, 1, 2**50))
+    (verdict,) = verdicts(line.intent("ann", 1, 1, 2**50))
     line.bar(100, after=HOUR)
 
     assert "price" == verdict.rule
+
+
+def test_what_open_orders_may_still_trade_counts_to_the_turnover_of_the_day() -> None:
+    line = Line(policy(limits={"maxTurnoverBpsPerDay": 1_000}))
+    line.bar(100, after=HOUR)
+    line.bar(100, "B", after=SECOND)
+
+    first = verdicts(line.intent("ann", 1, 600))
+    second = verdicts(line.intent("ann", 1, 600, symbol="B"))
+
+    assert [Outcome.ALLOW, Outcome.DENY] == [v.outcome for v in first + second]

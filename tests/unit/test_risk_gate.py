@@ -13,6 +13,7 @@ from titanflow.core.base.ident import NO_ID, derive
 from titanflow.core.facts import (
     Bar,
     CancelOrders,
+    Entry,
     Intent,
     Order,
     OrderUpdate,
@@ -214,7 +215,7 @@ def test_the_memory_of_client_ids_and_sent_orders_is_bounded() -> None:
 
     assert "duplicate" == bench.ask(1, 9_999, 1, client_order_id="n1").rule
     assert Outcome.ALLOW is bench.ask(1, 9_999, 1, client_order_id="n0").outcome
-    assert len(bench.gate._sent) <= SENT_REMEMBERED
+    assert len(bench.gate._judge._sent) <= SENT_REMEMBERED
 
 
 def test_restricted_instruments_and_unknown_names_are_refused() -> None:
@@ -464,6 +465,22 @@ def test_a_loss_that_a_closing_fill_makes_is_judged_at_the_next_mark() -> None:
     assert [("ann", "ACTIVE", "HALTED", "DAILY_LOSS")] == changes(bench.bar(90))
 
 
+def test_a_dividend_at_midnight_is_part_of_the_day_that_begins() -> None:
+    bench = Bench({"maxDailyLoss": "1000"})
+    bench.hold(1, 50_000)
+    bench.bar(100)
+    bench.now = (bench.now // DAY + 1) * DAY
+    paid = 50_000 * CENT
+    dividend = Entry(
+        bench.ident(), NO_ID, bench.now, bench.now, "ann", Account.CASH, Account.DIVIDENDS, paid,
+        "USD", "A", 0,
+    )  # fmt: skip
+    bench.take(dividend)
+
+    # The price falls by the dividend and as much again: a loss of the day of 500, not of 1,000.
+    assert [] == changes(bench.bar(98, gap=HOUR))
+
+
 def test_the_first_fills_of_a_day_are_part_of_that_day() -> None:
     bench = Bench({"maxDailyLoss": "1000"})
     order = bench.order(1, 50_000, 105)
@@ -569,7 +586,8 @@ def test_a_loaded_stage_continues_exactly_as_the_dumped_one() -> None:
 
 
 def test_a_snapshot_of_another_arena_is_refused() -> None:
-    other = Gate(scene(), {"a": policy(aggregate={}), "b": policy(aggregate={})})
+    one = policy(aggregate={"maxGrossExposure": "9"})
+    other = Gate(scene(), {"a": one, "b": one})
 
     with pytest.raises(InvariantError, match="another size"):
         Bench().gate.load(other.dump())

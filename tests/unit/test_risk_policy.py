@@ -184,7 +184,9 @@ def test_tier_goes_before_the_missing_policy() -> None:
 
 def test_a_house_binds_those_its_policy_selects() -> None:
     red = policy(selector={"matchLabels": {"team": "red"}}, aggregate={"maxGrossExposure": "7"})
-    houses = houses_of(GROUND, {"z": red, "a": policy(aggregate={}), "m": policy()})
+    houses = houses_of(
+        GROUND, {"z": red, "a": policy(aggregate={"maxGrossExposure": "9"}), "m": policy()}
+    )
 
     assert [("a", (0, 1, 2)), ("z", (0,))] == [(h.policy, h.members) for h in houses]
     assert (7 * 10**8, *[UNSET] * 4) == houses[1].limits
@@ -202,4 +204,10 @@ def test_the_number_of_houses_is_bounded(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(subject, "GROUPS_MAX", 1)
 
     with pytest.raises(SpecError, match="more than 1 policies"):
-        check_policies(GROUND, {"a": policy(aggregate={}), "b": policy(aggregate={})})
+        check_policies(
+            GROUND,
+            {
+                "a": policy(aggregate={"maxGrossExposure": "9"}),
+                "b": policy(aggregate={"maxGrossExposure": "9"}),
+            },
+        )

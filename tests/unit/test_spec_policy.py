@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -45,7 +46,9 @@ def test_fields_that_contradict_each_other_are_named(
     parts: dict[str, Any], place: str, text: str
 ) -> None:
     with pytest.raises(ValidationError) as caught:
-        PolicySpec.model_validate({"selector": {}, "limits": {}, **parts})
+        PolicySpec.model_validate(
+            {"selector": {}, "limits": {"maxOrdersPerDay": 100_000_000}, **parts}
+        )
 
     found = [(".".join(map(str, e["loc"])), e["msg"]) for e in caught.value.errors()]
     assert [(place, text)] == found
@@ -69,3 +72,34 @@ def test_all_faults_are_told_at_once() -> None:
         PolicySpec.model_validate({"selector": {}, "limits": limits})
 
     assert 2 == caught.value.error_count()
+
+
+@pytest.mark.parametrize(
+    ("parts", "place", "text"),
+    [
+        ({"limits": {}}, ("limits",), "says nothing: set at least one field"),
+        ({"aggregate": {}}, ("aggregate",), "says nothing: set at least one field"),
+        (
+            {"limits": {"orderTypes": ["Market", "Market"]}},
+            ("limits", "orderTypes"),
+            "Market stands twice",
+        ),
+        ({"selector": {"tiers": ["Paper", "Paper"]}}, ("selector", "tiers"), "Paper stands twice"),
+        (
+            {"selector": {"matchLabels": {f"l{n}": "" for n in range(17)}}},
+            ("selector", "matchLabels"),
+            "at most 16 items",
+        ),
+    ],
+)
+def test_what_the_custom_resource_refuses_is_refused(
+    parts: dict[str, Any], place: tuple[str, ...], text: str
+) -> None:
+    document = {"selector": {}, "limits": {"maxOpenOrders": 1}, **parts}
+
+    with pytest.raises(ValidationError) as caught:
+        PolicySpec.model_validate_json(json.dumps(document), strict=True)
+
+    (error,) = caught.value.errors()
+    assert place == error["loc"]
+    assert text in error["msg"]

@@ -1,19 +1,13 @@
 """Does an order pass? The ordered pre-trade checks, holds and trading states, in integers.
 
-One gate serves all contenders of an arena. Its state is a set of int64 arrays: cells (contender ×
-instrument), contenders, instruments and groups (contenders that share an aggregate limit). The
+One gate serves all contenders of an arena. Its state is a set of int64 arrays: cells (instrument ×
+contender), contenders, instruments and groups (contenders that share an aggregate limit). The
 exposure sums are kept as they change, so a check costs the same however many orders were sent.
 Money is in minor units, quantities in lots, prices in ticks, time in ns. Unset limits are -1.
-It knows nothing of policies, names and reasons: it answers with the number of a rule.
+
+It knows nothing of policies, names and reasons: it answers with the number of a rule. The oracle
+tests/oracles/gate_oracle.py says the same in readable Python and has the same digest.
 """
-
-from hashlib import blake2b
-
-import numpy as np
-
-from libc.stdint cimport int64_t
-
-from titanflow.native.columns cimport *
 
 cdef extern from *:
     """
@@ -22,58 +16,80 @@ cdef extern from *:
     #endif
     """
     const char* TITANFLOW_SOURCE_SHA256
-    ctypedef long long i128 "__int128_t"
+
+cimport cython
+from libc.stdint cimport int64_t
+
+from titanflow.native.columns cimport *
+
+from hashlib import blake2b
+
+import numpy as np
 
 SOURCE_SHA256 = TITANFLOW_SOURCE_SHA256.decode()
 
-cdef int64_t MONEY = 1 << 62
-cdef int64_t SECOND = 1000000000
-cdef int64_t BPS = 10000
-cdef int64_t RATIO_FREE = 100  # orders of a day before the order-to-fill ratio is asked
-
 CELL_LIMITS, CONTENDER_LIMITS, GROUP_LIMITS = L_WIDTH, C_WIDTH, G_WIDTH
+GROUPS_MAX = 1_000
+"""Each check of a member asks them all; a house has a handful."""
+
+cdef enum:
+    VERSION = 1
+    # Orders of a day before the order-to-fill ratio is asked: the custom resource's number.
+    RATIO_FREE = 100
+    # Basis points above the reference at which a market buy is held, where no collar is nearer.
+    MARKET_BPS = 500
+    # Questions noted of one check: all rules, and four for each of some groups.
+    NOTES_MAX = 64
+
+STATE = ("cells", "group_cells", "group_state", "killed", "mark_at", "mark_ticks", "state",
+         "touched")
+"""The arrays that change; they are the snapshot, in this order."""
 
 
+@cython.final
 cdef class Gate:
     """Checks, holds and states of *contenders* × *instruments*, with *groups* of contenders."""
 
-    cdef readonly int64_t contenders, instruments, groups, day
-    cdef readonly int64_t limit, actual
-    cdef int64_t arena_killed
+    cdef readonly int64_t contenders, instruments, groups, day, limit, actual
     cdef readonly dict arrays
+    cdef int64_t _arena_killed, _noted
+    cdef int64_t[NOTES_MAX][3] _notes
     cdef int64_t[:, ::1] cell_limits, limits, group_limits, facts, state, cells, group_cells
     cdef int64_t[:, ::1] group_state, member
-    cdef int64_t[::1] mark_ticks, mark_at, killed
+    cdef int64_t[::1] mark_ticks, mark_at, killed, touched
 
     def __init__(self, contenders, instruments, groups=0):
-        if not (0 < contenders and 0 < instruments and 0 <= groups <= 1000):
+        if not (0 < contenders and 0 < instruments and 0 <= groups <= GROUPS_MAX):
             raise ValueError("a gate needs contenders and instruments, and at most 1,000 groups")
         self.contenders, self.instruments, self.groups = contenders, instruments, groups
         self.day = -1
-        cells = contenders * instruments
-        shapes = {
-            "cell_limits": (cells, L_WIDTH), "limits": (contenders, C_WIDTH),
-            "group_limits": (max(groups, 1), G_WIDTH), "facts": (instruments, I_WIDTH),
-            "state": (contenders, S_WIDTH), "cells": (cells, X_WIDTH),
-            "group_cells": (max(groups, 1) * instruments, 3),
-            # value worst, up, down, tokens, refilled of each group
-            "group_state": (max(groups, 1), 5), "member": (contenders, max(groups, 1)),
-            "mark_ticks": (instruments,), "mark_at": (instruments,), "killed": (instruments,),
+        cells, houses = contenders * instruments, max(groups, 1)
+        self.arrays = {
+            name: np.full(shape, start, np.int64)
+            for name, shape, start in (
+                ("cell_limits", (cells, L_WIDTH), -1),
+                ("limits", (contenders, C_WIDTH), -1),
+                ("group_limits", (houses, G_WIDTH), -1),
+                ("facts", (instruments, I_WIDTH), 0),
+                ("member", (contenders, houses), 0),
+                ("state", (contenders, S_WIDTH), 0),
+                ("touched", (contenders,), 0),
+                ("cells", (cells, X_WIDTH), 0),
+                ("group_cells", (houses * instruments, 2), 0),
+                ("group_state", (houses, H_WIDTH), 0),
+                ("mark_ticks", (instruments,), 0),
+                ("mark_at", (instruments,), 0),
+                ("killed", (instruments,), 0),
+            )
         }
-        self.arrays = {name: np.zeros(shape, np.int64) for name, shape in shapes.items()}
-        for name in ("cell_limits", "limits", "group_limits"):
-            self.arrays[name].fill(-1)
-        self._bind()
-
-    def _bind(self):
         a = self.arrays
         self.cell_limits, self.limits = a["cell_limits"], a["limits"]
-        self.group_limits, self.facts = a["group_limits"], a["facts"]
+        self.group_limits, self.facts, self.member = a["group_limits"], a["facts"], a["member"]
         self.state, self.cells, self.group_cells = a["state"], a["cells"], a["group_cells"]
-        self.group_state, self.member = a["group_state"], a["member"]
+        self.group_state, self.touched = a["group_state"], a["touched"]
         self.mark_ticks, self.mark_at, self.killed = a["mark_ticks"], a["mark_at"], a["killed"]
 
-    # --- set-up ---------------------------------------------------------------------------
+    # How it is set up.
 
     def set_instrument(self, int64_t i, columns):
         """Set tick value, lot bounds, least notional and fee rates of an instrument."""
@@ -81,7 +97,7 @@ cdef class Gate:
 
     def set_limits(self, int64_t c, int64_t i, columns):
         """Set the limits of a cell."""
-        self.arrays["cell_limits"][c * self.instruments + i] = columns
+        self.arrays["cell_limits"][self._at(c, i)] = columns
 
     def set_contender(self, int64_t c, columns, int64_t cash, bint enabled):
         """Set limits, capital and whether the contender may trade at all."""
@@ -93,19 +109,22 @@ cdef class Gate:
     def set_group(self, int64_t g, columns, members):
         """Set the aggregate limits of a group and who belongs to it."""
         self.arrays["group_limits"][g] = columns
-        self.group_state[g, 3] = max(self.group_limits[g, G_RATE], 0) * SECOND
-        for c in members:
-            self.member[c, g] = 1
+        self.group_state[g, H_TOKENS] = max(self.group_limits[g, G_RATE], 0) * SECOND
+        self.arrays["member"][list(members), g] = 1
+
+    # What sets it from outside.
 
     def set_killed(self, bint arena, contenders, instruments):
         """Set which switches are engaged: for the arena, for contenders, for instruments."""
-        self.arena_killed = arena
+        self._arena_killed = arena
         self.arrays["state"][:, S_KILLED] = contenders
         self.arrays["killed"][:] = instruments
 
-    def halt_runaway(self, int64_t c, bint halted):
-        """Set or lift the halt for too many refusals."""
-        self.state[c, S_HALT_RUNAWAY] = halted
+    def halt_runaway(self, int64_t c):
+        """Halt a contender for too many refusals, until `lift`; say whether it was already."""
+        cdef bint former = self.state[c, S_HALT_RUNAWAY]
+        self.state[c, S_HALT_RUNAWAY] = 1
+        return former
 
     def lift(self, int64_t c):
         """Lift the latched halts of a contender and measure its drawdown from here."""
@@ -113,7 +132,11 @@ cdef class Gate:
         self.state[c, S_REDUCING] = 0
         self.state[c, S_PEAK] = self._equity(c)
 
-    # --- readings -------------------------------------------------------------------------
+    # What it tells.
+
+    cdef int64_t _at(self, int64_t c, int64_t i) noexcept:
+        # By instrument first: a bar walks over all contenders of one instrument.
+        return i * self.contenders + c
 
     cdef int64_t _equity(self, int64_t c) noexcept:
         return self.state[c, S_CASH] + self.state[c, S_VALUE]
@@ -132,11 +155,11 @@ cdef class Gate:
 
     def position(self, int64_t c, int64_t i):
         """Return the lots held; negative is short."""
-        return self.cells[c * self.instruments + i, X_POSITION]
+        return self.cells[self._at(c, i), X_POSITION]
 
     def open_lots(self, int64_t c, int64_t i):
-        """Return the lots of open buy orders and of open sell orders."""
-        cdef int64_t x = c * self.instruments + i
+        """Return the lots held for buy orders and for sell orders."""
+        cdef int64_t x = self._at(c, i)
         return self.cells[x, X_BUY], self.cells[x, X_SELL]
 
     def reference(self, int64_t i):
@@ -145,11 +168,7 @@ cdef class Gate:
 
     def is_killed(self, int64_t c, int64_t i):
         """Say whether a whole switch stops the contender or the instrument."""
-        return bool(self.arena_killed or self.state[c, S_KILLED] or self.killed[i])
-
-    def check_nothing(self):
-        """Forget the limit and actual of the last check."""
-        self.limit = self.actual = 0
+        return bool(self._arena_killed or self.state[c, S_KILLED] or self.killed[i])
 
     def trading_state(self, int64_t c):
         """Return 0 active, 1 reducing, 2 halted."""
@@ -161,63 +180,37 @@ cdef class Gate:
             return 2
         return 1 if self.state[c, S_REDUCING] else 0
 
-    # --- the checks -----------------------------------------------------------------------
+    # The checks, in their order.
 
-    cdef int64_t _say(self, int64_t rule, int64_t limit, int64_t actual) noexcept:
-        self.limit, self.actual = limit, actual
-        return rule
+    cdef bint _stops(self, int64_t rule, bint refuses, int64_t limit, int64_t actual) noexcept:
+        # Each question that is asked is noted, so that `why` can show all of them.
+        if self._noted < NOTES_MAX:
+            self._notes[self._noted][0] = rule
+            self._notes[self._noted][1] = limit
+            self._notes[self._noted][2] = actual
+            self._noted += 1
+        if refuses:
+            self.limit, self.actual = limit, actual
+        return refuses
 
-    cdef bint _reduces(self, int64_t x, int64_t side, int64_t lots) noexcept:
-        cdef int64_t held = self.cells[x, X_POSITION]
-        if side > 0:
-            return held < 0 and self.cells[x, X_BUY] + lots <= -held
-        return held > 0 and self.cells[x, X_SELL] + lots <= held
+    cdef bint _over(self, int64_t rule, int64_t limit, int64_t actual) noexcept:
+        return self._stops(rule, 0 <= limit < actual, limit, actual)
 
-    cdef int64_t _message(self, int64_t c, int64_t now, bint cancels) noexcept:
-        """Ask the limits on messages; a message counts whether it passes or not.
+    cdef void _begin(self) noexcept:
+        self._noted = 0
+        self.limit = self.actual = 0
 
-        The order-to-fill ratio is for orders only: who sent too many may still cancel them.
+    def forget(self):
+        """Forget the questions of the last check."""
+        self._begin()
+
+    def asked(self):
+        """Return (rule, limit, actual) of each question of the last check, in the order asked.
+
+        A limit of -1 means that there is none; for a rule of yes or no both are 0.
         """
-        cdef int64_t rate = self.limits[c, C_RATE]
-        cdef int64_t g
-        self.state[c, S_MESSAGES] += 1
-        if rate > 0 and not self._token(&self.state[c, S_TOKENS], &self.state[c, S_REFILLED], rate,
-                                        max(self.limits[c, C_BURST], 1), now):
-            return self._say(RATE, rate, rate + 1)
-        if self.limits[c, C_PER_DAY] >= 0 and self.state[c, S_MESSAGES] > self.limits[c, C_PER_DAY]:
-            return self._say(PER_DAY, self.limits[c, C_PER_DAY], self.state[c, S_MESSAGES])
-        if (not cancels and self.limits[c, C_RATIO] >= 0
-                and self.state[c, S_ORDERS] >= RATIO_FREE
-                and self.state[c, S_ORDERS] + 1 > self.limits[c, C_RATIO] * max(
-                    self.state[c, S_FILLS], 1)):
-            return self._say(ORDER_RATIO, self.limits[c, C_RATIO] * max(
-                self.state[c, S_FILLS], 1), self.state[c, S_ORDERS] + 1)
-        for g in range(self.groups):
-            if self.member[c, g] and self.group_limits[g, G_RATE] > 0:
-                rate = self.group_limits[g, G_RATE]
-                if not self._token(&self.group_state[g, 3], &self.group_state[g, 4], rate, rate,
-                                   now):
-                    return self._say(GROUP_RATE, rate, rate + 1)
-        return PASS
-
-    cdef bint _token(self, int64_t* tokens, int64_t* refilled, int64_t rate, int64_t burst,
-                     int64_t now) noexcept:
-        """Take one token of a bucket that refills at *rate* a second, if there is one."""
-        cdef int64_t full = burst * SECOND
-        cdef i128 more = <i128>(now - refilled[0]) * rate + tokens[0]
-        if now > refilled[0]:
-            tokens[0] = full if more > full else <int64_t>more
-            refilled[0] = now
-        if tokens[0] < SECOND:
-            return False
-        tokens[0] -= SECOND
-        return True
-
-    cpdef int64_t check_cancel(self, int64_t c, int64_t now):
-        """Return the rule that refuses a cancel, or 0: only account and message limits."""
-        if not self.state[c, S_ENABLED]:
-            return self._say(ACCOUNT, 0, 0)
-        return self._message(c, now, True)
+        return [(self._notes[n][0], self._notes[n][1], self._notes[n][2])
+                for n in range(self._noted)]
 
     cpdef int64_t check(self, int64_t c, int64_t i, int64_t side, int64_t kind, int64_t tif,
                         int64_t lots, int64_t price, int64_t now, int64_t decided,
@@ -226,349 +219,410 @@ cdef class Gate:
 
         *kind* and *tif* are numbers of bits in the masks of the limits; *price* is 0 for market.
         """
-        cdef int64_t x = c * self.instruments + i
-        cdef int64_t rule = self._admit(c, i, x, now, decided, duplicate)
+        cdef int64_t rule, x = self._at(c, i)
+        cdef bint reduces
+        self._begin()
+        rule = self._admit(c, i, x, now, decided, duplicate)
         if rule == PASS:
-            rule = self._form(i, x, kind, tif, lots, price)
+            rule = self._form(i, x, side, kind, tif, lots, price)
         if rule == PASS:
             rule = self._size(c, i, x, lots, price, now)
-        if rule == PASS and not self._reduces(x, side, lots):
+        if rule != PASS:
+            return rule
+        reduces = self._reduces(x, side, lots)
+        if not reduces:
             rule = self._exposure(c, i, x, side, lots)
             if rule == PASS:
                 rule = self._credit(c, i, x, side, lots, price)
-            if rule == PASS:
-                rule = self._halted(c, False)
-            if rule == PASS:
-                rule = self._aggregate(c, i, x, side, lots)
-        elif rule == PASS:
-            rule = self._halted(c, True)
+        if rule == PASS:
+            rule = self._halted(c, reduces)
+        if rule == PASS and not reduces:
+            rule = self._aggregate(c, i, x, side, lots)
         if rule == PASS:
             self.state[c, S_ORDERS] += 1
         return rule
 
+    cpdef int64_t check_cancel(self, int64_t c, int64_t now):
+        """Return the rule that refuses a cancel, or 0: only account and message limits."""
+        self._begin()
+        if self._stops(ACCOUNT, not self.state[c, S_ENABLED], 0, 0):
+            return ACCOUNT
+        return self._message(c, now, True)
+
     cpdef int64_t check_risk(self, int64_t c, int64_t i, int64_t side, int64_t lots):
         """Return 0 if risk's own order strictly reduces a position at a known price."""
-        if self.mark_ticks[i] == 0:
-            return self._say(REFERENCE, 0, 0)
-        if lots < 1 or not self._reduces(c * self.instruments + i, side, lots):
-            return self._say(NOT_REDUCING, self.position(c, i), side * lots)
+        cdef int64_t x = self._at(c, i)
+        cdef bint refuses
+        self._begin()
+        if self._stops(REFERENCE, self.mark_ticks[i] == 0, 0, 0):
+            return REFERENCE
+        refuses = not 0 < lots <= VALUE_MAX or not self._reduces(x, side, lots)
+        if self._stops(NOT_REDUCING, refuses, self.cells[x, X_POSITION], side * lots):
+            return NOT_REDUCING
         return PASS
+
+    cdef bint _reduces(self, int64_t x, int64_t side, int64_t lots) noexcept:
+        # Strictly: with all open orders of its side filled it would still not cross zero.
+        cdef int64_t held = self.cells[x, X_POSITION]
+        if side > 0:
+            return held < 0 and self.cells[x, X_BUY] + lots <= -held
+        return held > 0 and self.cells[x, X_SELL] + lots <= held
 
     cdef int64_t _admit(self, int64_t c, int64_t i, int64_t x, int64_t now, int64_t decided,
                         bint duplicate) noexcept:
-        """Ask whether anybody may send this at all."""
-        cdef int64_t rule
-        if self.arena_killed:
-            return self._say(KILL_ARENA, 0, 0)
-        if self.state[c, S_KILLED] or self.killed[i]:
-            return self._say(KILL_SCOPE, 0, 0)
-        if not self.state[c, S_ENABLED]:
-            return self._say(ACCOUNT, 0, 0)
-        if self.cell_limits[x, L_TRADABLE] == 0:
-            return self._say(INSTRUMENT, 0, 0)
-        rule = self._message(c, now, False)
-        if duplicate:
-            return self._say(DUPLICATE, 0, 0)
-        if self.cell_limits[x, L_AGE] >= 0 and now - decided > self.cell_limits[x, L_AGE]:
-            return self._say(STALE, self.cell_limits[x, L_AGE], now - decided)
-        return rule
+        # Whether this contender may send this message at all.
+        cdef int64_t throttled, age = self.cell_limits[x, L_AGE]
+        if self._stops(KILL_ARENA, self._arena_killed, 0, 0):
+            return KILL_ARENA
+        if self._stops(KILL_SCOPE, self.state[c, S_KILLED] or self.killed[i], 0, 0):
+            return KILL_SCOPE
+        if self._stops(ACCOUNT, not self.state[c, S_ENABLED], 0, 0):
+            return ACCOUNT
+        if self._stops(INSTRUMENT, self.cell_limits[x, L_TRADABLE] == 0, 0, 0):
+            return INSTRUMENT
+        throttled = self._message(c, now, False)  # duplicates and stale ones count as messages too
+        if self._stops(DUPLICATE, duplicate, 0, 0):
+            return DUPLICATE
+        if self._over(STALE, age, now - decided):
+            return STALE
+        return throttled
 
-    cdef int64_t _form(self, int64_t i, int64_t x, int64_t kind, int64_t tif, int64_t lots,
-                       int64_t price) noexcept:
-        """Ask whether the order is well formed."""
-        cdef int64_t least = max(self.facts[i, I_MIN_LOTS], self.cell_limits[x, L_MIN_LOTS])
-        if self.cell_limits[x, L_TYPES] >= 0 and not (self.cell_limits[x, L_TYPES] >> kind) & 1:
-            return self._say(UNSUPPORTED, self.cell_limits[x, L_TYPES], kind)
-        if self.cell_limits[x, L_TIFS] >= 0 and not (self.cell_limits[x, L_TIFS] >> tif) & 1:
-            return self._say(UNSUPPORTED, self.cell_limits[x, L_TIFS], tif)
-        if lots < 1 or lots < least:
-            return self._say(QUANTITY, max(least, 1), lots)
-        if self.facts[i, I_MAX_LOTS] > 0 and lots > self.facts[i, I_MAX_LOTS]:
-            return self._say(QUANTITY, self.facts[i, I_MAX_LOTS], lots)
-        if (kind == 0) != (price == 0) or price < 0:
-            return self._say(PRICE, 1, price)
+    cdef int64_t _message(self, int64_t c, int64_t now, bint cancels) noexcept:
+        # A message counts whether it passes or not. The order-to-fill ratio is for orders only:
+        # who sent too many may still cancel them.
+        cdef int64_t g, used, rate = self.limits[c, C_RATE], most = max(self.limits[c, C_BURST], 1)
+        self.state[c, S_MESSAGES] += 1
+        if rate > 0:
+            used = take_token(&self.state[c, S_TOKENS], &self.state[c, S_REFILLED], rate, most, now)
+            if self._over(RATE, most, used):
+                return RATE
+        most = self.limits[c, C_PER_DAY]
+        if self._over(PER_DAY, most, self.state[c, S_MESSAGES]):
+            return PER_DAY
+        if self.limits[c, C_RATIO] >= 0 and self.state[c, S_ORDERS] >= RATIO_FREE and not cancels:
+            most = self.limits[c, C_RATIO] * max(self.state[c, S_FILLS], 1)
+            if self._over(ORDER_RATIO, most, self.state[c, S_ORDERS] + 1):
+                return ORDER_RATIO
+        for g in range(self.groups):
+            rate = self.group_limits[g, G_RATE]
+            if rate > 0 and self.member[c, g]:
+                used = take_token(&self.group_state[g, H_TOKENS], &self.group_state[g, H_REFILLED],
+                                  rate, rate, now)
+                if self._over(GROUP_RATE, rate, used):
+                    return GROUP_RATE
         return PASS
+
+    cdef int64_t _form(self, int64_t i, int64_t x, int64_t side, int64_t kind, int64_t tif,
+                       int64_t lots, int64_t price) noexcept:
+        # Whether the order is well formed.
+        cdef int64_t types = self.cell_limits[x, L_TYPES], tifs = self.cell_limits[x, L_TIFS]
+        cdef int64_t least = max(self.facts[i, I_MIN_LOTS], self.cell_limits[x, L_MIN_LOTS])
+        cdef int64_t most = self.facts[i, I_MAX_LOTS] if self.facts[i, I_MAX_LOTS] else VALUE_MAX
+        if self._stops(UNSUPPORTED, side != 1 and side != -1, 0, side):
+            return UNSUPPORTED
+        if self._stops(UNSUPPORTED, types >= 0 and not (types >> kind) & 1, types, kind):
+            return UNSUPPORTED
+        if self._stops(UNSUPPORTED, tifs >= 0 and not (tifs >> tif) & 1, tifs, tif):
+            return UNSUPPORTED
+        least = max(least, 1)
+        if self._stops(QUANTITY, lots < least, least, lots) or self._over(QUANTITY, most, lots):
+            return QUANTITY
+        if self._stops(PRICE, (kind == 0) != (price == 0) or price < 0, 1, price):
+            return PRICE
+        return PRICE if self._over(PRICE, TICKS_MAX, price) else PASS
 
     cdef int64_t _size(self, int64_t c, int64_t i, int64_t x, int64_t lots, int64_t price,
                        int64_t now) noexcept:
-        """Ask reference, collar and the size of the order alone."""
-        cdef int64_t reference = self.mark_ticks[i]
-        cdef int64_t age = now - self.mark_at[i]
-        cdef int64_t notional
+        # Reference, collar, and the size of the order alone.
+        cdef int64_t reference = self.mark_ticks[i], age = now - self.mark_at[i]
+        cdef int64_t collar = self.cell_limits[x, L_COLLAR], notional, limit
         cdef i128 wide
-        if reference == 0:
-            return self._say(REFERENCE, self.cell_limits[x, L_REF_AGE], -1)
-        if self.cell_limits[x, L_REF_AGE] >= 0 and age > self.cell_limits[x, L_REF_AGE]:
-            return self._say(REFERENCE, self.cell_limits[x, L_REF_AGE], age)
-        if price > 0 and self.cell_limits[x, L_COLLAR] >= 0:
+        if self._stops(REFERENCE, reference == 0, self.cell_limits[x, L_REF_AGE],
+                       age if reference else -1):
+            return REFERENCE
+        if self._over(REFERENCE, self.cell_limits[x, L_REF_AGE], age):
+            return REFERENCE
+        if price > 0:
             wide = <i128>(price - reference if price > reference else reference - price) * BPS
-            if wide > <i128>self.cell_limits[x, L_COLLAR] * reference:
-                wide = wide // reference
-                return self._say(COLLAR, self.cell_limits[x, L_COLLAR],
-                                 MONEY if wide > MONEY else <int64_t>wide)
-        wide = <i128>lots * (price if price else reference)
-        # In two steps: the product of all three may not fit 128 bits.
-        if wide <= MONEY // 4:
-            wide *= self.facts[i, I_TICK_VALUE]
-        if wide > MONEY // 4:
-            return self._say(OVERFLOW, MONEY // 4, MONEY)
-        notional = <int64_t>wide
-        if notional < max(self.facts[i, I_MIN_NOTIONAL], self.cell_limits[x, L_MIN_NOTIONAL]):
-            return self._say(MIN_NOTIONAL, max(self.facts[i, I_MIN_NOTIONAL],
-                                               self.cell_limits[x, L_MIN_NOTIONAL]), notional)
-        if self.cell_limits[x, L_MAX_LOTS] >= 0 and lots > self.cell_limits[x, L_MAX_LOTS]:
-            return self._say(CLIP_SIZE, self.cell_limits[x, L_MAX_LOTS], lots)
-        if self.cell_limits[x, L_MAX_NOTIONAL] >= 0 and (
-                notional > self.cell_limits[x, L_MAX_NOTIONAL]):
-            return self._say(MAX_NOTIONAL, self.cell_limits[x, L_MAX_NOTIONAL], notional)
-        if self.cell_limits[x, L_OPEN_ORDERS] >= 0 and (
-                self.state[c, S_OPEN] >= self.cell_limits[x, L_OPEN_ORDERS]):
-            return self._say(OPEN_ORDERS, self.cell_limits[x, L_OPEN_ORDERS],
-                             self.state[c, S_OPEN] + 1)
+            wide = (wide + reference - 1) // reference
+            if self._over(COLLAR, collar, MONEY if wide > MONEY else <int64_t>wide):
+                return COLLAR
+        notional = value_of(lots, price if price else reference, self.facts[i, I_TICK_VALUE])
+        if self._over(RANGE, VALUE_MAX, notional):
+            return RANGE
+        limit = max(self.facts[i, I_MIN_NOTIONAL], self.cell_limits[x, L_MIN_NOTIONAL])
+        if self._stops(MIN_NOTIONAL, notional < limit, limit, notional):
+            return MIN_NOTIONAL
+        if self._over(CLIP_SIZE, self.cell_limits[x, L_MAX_LOTS], lots):
+            return CLIP_SIZE
+        if self._over(MAX_NOTIONAL, self.cell_limits[x, L_MAX_NOTIONAL], notional):
+            return MAX_NOTIONAL
+        if self._over(OPEN_ORDERS, self.cell_limits[x, L_OPEN_ORDERS], self.state[c, S_OPEN] + 1):
+            return OPEN_ORDERS
         return PASS
+
+    cdef (int64_t, int64_t) _reach(self, int64_t x, int64_t side, int64_t lots) noexcept:
+        # Most and least lots that could be held if open orders of one side and this one filled.
+        cdef int64_t held = self.cells[x, X_POSITION]
+        cdef int64_t up = held + self.cells[x, X_BUY] + (lots if side > 0 else 0)
+        cdef int64_t down = held - self.cells[x, X_SELL] - (lots if side < 0 else 0)
+        return up, down
 
     cdef int64_t _exposure(self, int64_t c, int64_t i, int64_t x, int64_t side,
                            int64_t lots) noexcept:
-        """Ask what would be held if every open order and this one filled."""
-        cdef int64_t up = self.cells[x, X_POSITION] + self.cells[x, X_BUY] + (
-            lots if side > 0 else 0)
-        cdef int64_t down = self.cells[x, X_POSITION] - self.cells[x, X_SELL] - (
-            lots if side < 0 else 0)
-        cdef int64_t most = max(up, -down)
+        # What would be held if every open order and this one filled.
+        cdef int64_t up, down, most, worst, limit, actual, equity = self._equity(c)
         cdef int64_t unit = self.mark_ticks[i] * self.facts[i, I_TICK_VALUE]
-        cdef int64_t equity = self._equity(c)
-        cdef int64_t worst, gross, net
-        if <i128>most * unit > MONEY // 4:
-            return self._say(OVERFLOW, MONEY // 4, MONEY)
-        worst = most * unit
-        if self.cell_limits[x, L_POS_LOTS] >= 0 and most > self.cell_limits[x, L_POS_LOTS]:
-            return self._say(POSITION_LOTS, self.cell_limits[x, L_POS_LOTS], most)
-        if self.cell_limits[x, L_POS_NOTIONAL] >= 0 and worst > self.cell_limits[x, L_POS_NOTIONAL]:
-            return self._say(POSITION_NOTIONAL, self.cell_limits[x, L_POS_NOTIONAL], worst)
-        if self.cell_limits[x, L_CONCENTRATION] >= 0 and (
-                <i128>worst * BPS > <i128>self.cell_limits[x, L_CONCENTRATION] * equity):
-            return self._say(CONCENTRATION, self._part(
-                equity, self.cell_limits[x, L_CONCENTRATION]), worst)
-        gross = self.state[c, S_GROSS] - self.cells[x, X_WORST] + worst
-        if self.limits[c, C_GROSS] >= 0 and gross > self.limits[c, C_GROSS]:
-            return self._say(GROSS, self.limits[c, C_GROSS], gross)
-        net = max(self.state[c, S_UP] - self.cells[x, X_UP] + up * unit,
-                  -(self.state[c, S_DOWN] - self.cells[x, X_DOWN] + down * unit))
-        if self.limits[c, C_NET] >= 0 and net > self.limits[c, C_NET]:
-            return self._say(NET, self.limits[c, C_NET], net)
-        if self.limits[c, C_TURNOVER] >= 0 and (
-                <i128>(self.state[c, S_TRADED] + lots * unit) * BPS
-                > <i128>self.limits[c, C_TURNOVER] * equity):
-            return self._say(TURNOVER, self._part(equity, self.limits[c, C_TURNOVER]),
-                             self.state[c, S_TRADED] + lots * unit)
+        up, down = self._reach(x, side, lots)
+        most = max(up, -down)
+        worst = value_of(most, self.mark_ticks[i], self.facts[i, I_TICK_VALUE])
+        if self._over(RANGE, VALUE_MAX, worst):
+            return RANGE
+        if self._over(POSITION_LOTS, self.cell_limits[x, L_POS_LOTS], most):
+            return POSITION_LOTS
+        if self._over(POSITION_NOTIONAL, self.cell_limits[x, L_POS_NOTIONAL], worst):
+            return POSITION_NOTIONAL
+        limit = self.cell_limits[x, L_CONCENTRATION]
+        if self._stops(CONCENTRATION, limit >= 0 and <i128>worst * BPS > <i128>limit * equity,
+                       part_of(equity, limit), worst):
+            return CONCENTRATION
+        actual = self.state[c, S_GROSS] - self.cells[x, X_WORST] + worst
+        if self._over(GROSS, self.limits[c, C_GROSS], actual):
+            return GROSS
+        actual = max(self.state[c, S_UP] - self.cells[x, X_UP] + up * unit,
+                     self.cells[x, X_DOWN] - self.state[c, S_DOWN] - down * unit)
+        if self._over(NET, self.limits[c, C_NET], actual):
+            return NET
+        limit = self.limits[c, C_TURNOVER]
+        actual = self.state[c, S_TRADED] + self.state[c, S_WORKING] + lots * unit
+        if self._stops(TURNOVER, limit >= 0 and <i128>actual * BPS > <i128>limit * equity,
+                       part_of(equity, limit), actual):
+            return TURNOVER
         return PASS
-
-    cdef int64_t _part(self, int64_t money, int64_t bps) noexcept:
-        """Return basis points of money, cut, and at most what fits."""
-        cdef i128 wide = <i128>money * bps // BPS if money > 0 else 0
-        return MONEY if wide > MONEY else <int64_t>wide
 
     cdef int64_t _credit(self, int64_t c, int64_t i, int64_t x, int64_t side, int64_t lots,
                          int64_t price) noexcept:
-        """Ask cash, leverage and short selling."""
+        # Cash, leverage and short selling.
         cdef int64_t unit = self.mark_ticks[i] * self.facts[i, I_TICK_VALUE]
-        cdef int64_t free = self.state[c, S_CASH] - self.state[c, S_RESERVED]
-        cdef int64_t keep = max(self.limits[c, C_FREE_CASH], 0)
-        cdef int64_t up = self.cells[x, X_POSITION] + self.cells[x, X_BUY] + (
-            lots if side > 0 else 0)
-        cdef int64_t down = self.cells[x, X_POSITION] - self.cells[x, X_SELL] - (
-            lots if side < 0 else 0)
-        cdef int64_t gross = self.state[c, S_GROSS] - self.cells[x, X_WORST] + max(up, -down) * unit
-        cdef int64_t cost
-        cdef int64_t leverage = self.limits[c, C_LEVERAGE] if self.limits[c, C_LEVERAGE] >= 0 else BPS
+        cdef int64_t free = (self.state[c, S_CASH] - self.state[c, S_RESERVED]
+                             - max(self.limits[c, C_FREE_CASH], 0))
+        cdef int64_t up, down, gross, cost
+        # Without a policy that says less, everything is paid in full.
+        cdef int64_t leverage = self.limits[c, C_LEVERAGE]
+        leverage = leverage if leverage >= 0 else BPS
+        up, down = self._reach(x, side, lots)
         if side > 0:
-            cost = self._cost(i, lots, price if price else self.hold_price(x, i))
-            if free - cost < keep:
-                return self._say(CASH, free - keep, cost)
-        if <i128>gross * BPS > <i128>leverage * self._equity(c):
-            return self._say(LEVERAGE, self._part(self._equity(c), leverage), gross)
-        if side < 0 and down < 0 and self.cell_limits[x, L_SHORT] == 0:
-            return self._say(SHORT, 0, down)
+            cost = cost_of(lots, price if price else self.hold_price(c, i), &self.facts[i, 0])
+            if self._stops(CASH, cost > free, free, cost):
+                return CASH
+        gross = self.state[c, S_GROSS] - self.cells[x, X_WORST] + max(up, -down) * unit
+        if self._stops(LEVERAGE, <i128>gross * BPS > <i128>leverage * self._equity(c),
+                       part_of(self._equity(c), leverage), gross):
+            return LEVERAGE
+        if side < 0 and self._stops(SHORT, down < 0 and self.cell_limits[x, L_SHORT] == 0, 0, down):
+            return SHORT
         return PASS
 
     cdef int64_t _halted(self, int64_t c, bint reduces) noexcept:
-        """Ask the trading state; *reduces* says that the order only reduces a position."""
-        if self.state[c, S_HALT_RUNAWAY]:
-            return self._say(RUNAWAY, 0, 0)
+        # The trading state; *reduces* says that the order only reduces a position.
+        cdef int64_t halt = self.state[c, S_HALT_DAY], fall = self._drawdown(c)
+        cdef int64_t limit = self.limits[c, C_DAILY_LOSS]
+        cdef int64_t loss = self.state[c, S_DAY_START] - self._equity(c)
+        if self._stops(RUNAWAY, self.state[c, S_HALT_RUNAWAY], 0, 0):
+            return RUNAWAY
+        if halt > 1:
+            limit, loss = self.group_limits[halt - 2, G_DAILY_LOSS], self._group_loss(halt - 2)
+        # What only reduces a position passes while reducing, and in a halt where policies say so.
         if reduces and (self._trading_state(c) < 2 or self.limits[c, C_REDUCES_WHEN_HALTED] == 1):
-            return PASS
-        if self.state[c, S_HALT_DAY]:
-            return self._say(DAILY_LOSS, self.limits[c, C_DAILY_LOSS],
-                             self.state[c, S_DAY_START] - self._equity(c))
-        if self.state[c, S_HALT_DRAWDOWN]:
-            return self._say(DRAWDOWN, self.limits[c, C_DRAWDOWN], self._drawdown(c))
-        if self.state[c, S_REDUCING]:
-            return self._say(DRAWDOWN, self.limits[c, C_REDUCE], self._drawdown(c))
+            reduces = True
+        else:
+            reduces = False
+        if self._stops(DAILY_LOSS, halt and not reduces, limit, loss):
+            return DAILY_LOSS
+        if self._stops(DRAWDOWN, self.state[c, S_HALT_DRAWDOWN] and not reduces,
+                       self.limits[c, C_DRAWDOWN], fall):
+            return DRAWDOWN
+        if self._stops(DRAWDOWN, self.state[c, S_REDUCING] and not reduces,
+                       self.limits[c, C_REDUCE], fall):
+            return DRAWDOWN
         return PASS
 
     cdef int64_t _drawdown(self, int64_t c) noexcept:
-        """Return the fall from the peak in basis points, rounded up."""
+        # The fall from the peak in basis points, rounded up.
         cdef int64_t peak = self.state[c, S_PEAK]
         cdef i128 fall = <i128>(peak - self._equity(c)) * BPS
         if peak <= 0 or fall <= 0:
             return 0
         return <int64_t>((fall + peak - 1) // peak)
 
+    cdef int64_t _group_loss(self, int64_t g) noexcept:
+        cdef int64_t c, loss = 0
+        for c in range(self.contenders):
+            if self.member[c, g]:
+                loss += self.state[c, S_DAY_START] - self._equity(c)
+        return loss
+
     cdef int64_t _aggregate(self, int64_t c, int64_t i, int64_t x, int64_t side,
                             int64_t lots) noexcept:
-        """Ask the limits that a contender shares with others."""
-        cdef int64_t g, y, gross, net, one
+        # The limits that a contender shares with others.
+        cdef int64_t g, y, up, down, actual
         cdef int64_t unit = self.mark_ticks[i] * self.facts[i, I_TICK_VALUE]
-        cdef int64_t up = (self.cells[x, X_POSITION] + self.cells[x, X_BUY] + (
-            lots if side > 0 else 0)) * unit
-        cdef int64_t down = (self.cells[x, X_POSITION] - self.cells[x, X_SELL] - (
-            lots if side < 0 else 0)) * unit
+        up, down = self._reach(x, side, lots)
+        up, down = up * unit, down * unit
         for g in range(self.groups):
             if not self.member[c, g]:
                 continue
             y = g * self.instruments + i
-            gross = self.group_state[g, 0] - self.cells[x, X_WORST] + max(up, -down)
-            if self.group_limits[g, G_GROSS] >= 0 and gross > self.group_limits[g, G_GROSS]:
-                return self._say(GROUP_GROSS, self.group_limits[g, G_GROSS], gross)
-            net = max(self.group_state[g, 1] - self.cells[x, X_UP] + up,
-                      -(self.group_state[g, 2] - self.cells[x, X_DOWN] + down))
-            if self.group_limits[g, G_NET] >= 0 and net > self.group_limits[g, G_NET]:
-                return self._say(GROUP_NET, self.group_limits[g, G_NET], net)
-            one = max(self.group_cells[y, 1] - self.cells[x, X_UP] + up,
-                      -(self.group_cells[y, 2] - self.cells[x, X_DOWN] + down))
-            if self.group_limits[g, G_INSTRUMENT] >= 0 and one > self.group_limits[g, G_INSTRUMENT]:
-                return self._say(GROUP_INSTRUMENT, self.group_limits[g, G_INSTRUMENT], one)
+            actual = self.group_state[g, H_GROSS] - self.cells[x, X_WORST] + max(up, -down)
+            if self._over(GROUP_GROSS, self.group_limits[g, G_GROSS], actual):
+                return GROUP_GROSS
+            actual = max(self.group_state[g, H_UP] - self.cells[x, X_UP] + up,
+                         self.cells[x, X_DOWN] - self.group_state[g, H_DOWN] - down)
+            if self._over(GROUP_NET, self.group_limits[g, G_NET], actual):
+                return GROUP_NET
+            actual = max(self.group_cells[y, 0] - self.cells[x, X_UP] + up,
+                         self.cells[x, X_DOWN] - self.group_cells[y, 1] - down)
+            if self._over(GROUP_INSTRUMENT, self.group_limits[g, G_INSTRUMENT], actual):
+                return GROUP_INSTRUMENT
         return PASS
 
-    # --- holds and positions --------------------------------------------------------------
+    # Holds and positions.
 
-    cdef int64_t _cost(self, int64_t i, int64_t lots, int64_t price) noexcept:
-        """Return what buying costs at most: value and the dearest fee, rounded up."""
-        cdef i128 value = <i128>lots * price * self.facts[i, I_TICK_VALUE]
-        cdef i128 fee = (value * self.facts[i, I_FEE_PPM] + 999999) // 1000000
-        value += fee + lots * self.facts[i, I_FEE_LOT] + (
-            self.facts[i, I_FEE_ORDER] if lots > 0 else 0)
-        return MONEY if value > MONEY else <int64_t>value
+    cpdef int64_t hold_price(self, int64_t c, int64_t i) noexcept:
+        """Return the price at which a market buy is held: above the reference by the collar.
 
-    cpdef int64_t hold_price(self, int64_t x, int64_t i) noexcept:
-        """Return the price at which a market order is held: the reference and the collar, or 5 %."""
-        cdef int64_t collar = self.cell_limits[x, L_COLLAR]
+        Without a collar, or with one beyond 5 %, it is 5 %: a market order has no limit to hold.
+        """
+        cdef int64_t collar = self.cell_limits[self._at(c, i), L_COLLAR]
         cdef int64_t reference = self.mark_ticks[i]
-        if collar < 0 or collar > 500:
-            collar = 500
+        if collar < 0 or collar > MARKET_BPS:
+            collar = MARKET_BPS
         return reference + (reference * collar + BPS - 1) // BPS
 
-    cdef _cell(self, int64_t c, int64_t i):
-        """Bring the sums up to date with one cell."""
-        cdef int64_t x = c * self.instruments + i
-        cdef int64_t unit = self.mark_ticks[i] * self.facts[i, I_TICK_VALUE]
-        cdef int64_t held = self.cells[x, X_POSITION]
-        cdef int64_t up = held + self.cells[x, X_BUY]
-        cdef int64_t down = held - self.cells[x, X_SELL]
-        cdef int64_t worst, g, y
-        if <i128>max(max(up, -down), 1) * unit > MONEY // 4:
-            raise OverflowError(f"exposure of contender {c} in instrument {i} is beyond {MONEY // 4}")
-        worst, up, down = max(up, -down) * unit, up * unit, down * unit
-        self.state[c, S_VALUE] += held * unit - self.cells[x, X_VALUE]
-        self.state[c, S_GROSS] += worst - self.cells[x, X_WORST]
-        self.state[c, S_UP] += up - self.cells[x, X_UP]
-        self.state[c, S_DOWN] += down - self.cells[x, X_DOWN]
-        for g in range(self.groups):
-            if self.member[c, g]:
-                y = g * self.instruments + i
-                self.group_state[g, 0] += worst - self.cells[x, X_WORST]
-                self.group_state[g, 1] += up - self.cells[x, X_UP]
-                self.group_state[g, 2] += down - self.cells[x, X_DOWN]
-                self.group_cells[y, 0] += worst - self.cells[x, X_WORST]
-                self.group_cells[y, 1] += up - self.cells[x, X_UP]
-                self.group_cells[y, 2] += down - self.cells[x, X_DOWN]
-        self.cells[x, X_VALUE] = held * unit
-        self.cells[x, X_WORST], self.cells[x, X_UP], self.cells[x, X_DOWN] = worst, up, down
-
-    cpdef hold(self, int64_t c, int64_t i, int64_t side, int64_t price, int64_t before,
-               int64_t after):
+    cpdef int hold(self, int64_t c, int64_t i, int64_t side, int64_t price, int64_t before,
+                   int64_t after) except -1:
         """Change what is held for one order from *before* open lots to *after*."""
-        cdef int64_t x = c * self.instruments + i
-        cdef int64_t column = X_BUY if side > 0 else X_SELL
-        if before < 0 or after < 0 or self.cells[x, column] - before < 0:
-            raise ValueError(f"cannot hold {after} lots where {before} were held")
+        cdef int64_t x = self._at(c, i), column = X_BUY if side > 0 else X_SELL
+        if before < 0 or after < 0 or self.cells[x, column] < before:
+            raise ValueError(f"cannot hold {after} lots in place of {before}")
         self.cells[x, column] += after - before
         self.state[c, S_OPEN] += (after > 0) - (before > 0)
         if side > 0:
-            self.state[c, S_RESERVED] += self._cost(i, after, price) - self._cost(i, before, price)
-        self._cell(c, i)
+            self.state[c, S_RESERVED] += (cost_of(after, price, &self.facts[i, 0])
+                                          - cost_of(before, price, &self.facts[i, 0]))
+        return self._sum(c, i)
 
-    cpdef fill(self, int64_t c, int64_t i, int64_t side, int64_t lots, int64_t price, int64_t fee):
+    cpdef int fill(self, int64_t c, int64_t i, int64_t side, int64_t lots, int64_t price,
+                   int64_t fee) except -1:
         """Apply one fill to cash and position; the hold is changed by `hold`."""
-        cdef i128 value = <i128>lots * price * self.facts[i, I_TICK_VALUE]
-        if lots < 1 or price < 0 or value > MONEY // 4:
+        cdef int64_t value = value_of(lots, price, self.facts[i, I_TICK_VALUE])
+        if lots < 1 or price < 1 or value > VALUE_MAX:
             raise OverflowError(f"a fill of {lots} lots at {price} ticks")
-        self.state[c, S_CASH] -= side * <int64_t>value + fee
-        self.state[c, S_TRADED] += <int64_t>value
+        self.state[c, S_CASH] -= side * value + fee
+        self.state[c, S_TRADED] += value
         self.state[c, S_FILLS] += 1
-        self.state[c, S_UNJUDGED] = 1
-        self.cells[c * self.instruments + i, X_POSITION] += side * lots
-        self._cell(c, i)
+        self.cells[self._at(c, i), X_POSITION] += side * lots
+        self.touched[c] = 1
+        return self._sum(c, i)
 
     def pay(self, int64_t c, int64_t amount):
         """Add *amount* to the cash: dividends, borrow fees, cash in lieu."""
         self.state[c, S_CASH] += amount
-        self.state[c, S_UNJUDGED] = 1
+        self.touched[c] = 1
 
     def split(self, int64_t i, int64_t numerator, int64_t denominator):
         """Turn each old unit into numerator / denominator new ones, positions cut toward zero."""
         cdef int64_t c, x, held
+        cdef i128 wide = <i128>self.mark_ticks[i] * denominator
         if numerator < 1 or denominator < 1:
             raise ValueError("a split needs a positive ratio")
         if self.mark_ticks[i]:
-            self.mark_ticks[i] = max(self.mark_ticks[i] * denominator // numerator, 1)
+            wide = max(wide // numerator, 1)
+            if wide > TICKS_MAX:
+                raise OverflowError("a price beyond what is counted after a split")
+            self.mark_ticks[i] = <int64_t>wide
         for c in range(self.contenders):
-            x = c * self.instruments + i
+            x = self._at(c, i)
             held = self.cells[x, X_POSITION]
             if self.cells[x, X_BUY] or self.cells[x, X_SELL]:
                 raise ValueError(f"contender {c} has open orders in instrument {i} over a split")
-            held = held * numerator // denominator if held >= 0 else -(
-                -held * numerator // denominator)
-            self.cells[x, X_POSITION] = held
-            self._cell(c, i)
+            if held:
+                # cdivision is on: C cuts toward zero.
+                wide = <i128>held * numerator // denominator
+                if not -VALUE_MAX <= wide <= VALUE_MAX:
+                    raise OverflowError("a position beyond what is counted after a split")
+                self.cells[x, X_POSITION] = <int64_t>wide
+                self.touched[c] = 1
+                self._sum(c, i)
 
-    # --- marks and states -----------------------------------------------------------------
+    cdef int _sum(self, int64_t c, int64_t i) except -1:
+        # Bring the sums up to date with one cell.
+        cdef int64_t x = self._at(c, i), g, y, worst, up, down, held, working
+        cdef int64_t unit = self.mark_ticks[i] * self.facts[i, I_TICK_VALUE]
+        cdef int64_t* cell = &self.cells[x, 0]
+        cdef int64_t* state = &self.state[c, 0]
+        up, down = self._reach(x, 0, 0)
+        worst = max(up, -down)
+        if value_of(max(worst, cell[X_BUY] + cell[X_SELL]), self.mark_ticks[i],
+                    self.facts[i, I_TICK_VALUE]) > VALUE_MAX:
+            raise OverflowError(f"exposure of contender {c} in instrument {i} is beyond count")
+        worst, up, down, held = worst * unit, up * unit, down * unit, cell[X_POSITION] * unit
+        working = (cell[X_BUY] + cell[X_SELL]) * unit
+        state[S_VALUE] += held - cell[X_VALUE]
+        state[S_GROSS] += worst - cell[X_WORST]
+        state[S_UP] += up - cell[X_UP]
+        state[S_DOWN] += down - cell[X_DOWN]
+        state[S_WORKING] += working - cell[X_WORKING]
+        if state[S_GROSS] > MONEY or state[S_WORKING] > MONEY:
+            raise OverflowError(f"exposure of contender {c} is beyond count")
+        for g in range(self.groups):
+            if self.member[c, g]:
+                y = g * self.instruments + i
+                self.group_state[g, H_GROSS] += worst - cell[X_WORST]
+                self.group_state[g, H_UP] += up - cell[X_UP]
+                self.group_state[g, H_DOWN] += down - cell[X_DOWN]
+                self.group_cells[y, 0] += up - cell[X_UP]
+                self.group_cells[y, 1] += down - cell[X_DOWN]
+                if self.group_state[g, H_GROSS] > MONEY:
+                    raise OverflowError(f"exposure of group {g} is beyond count")
+        cell[X_VALUE], cell[X_WORST], cell[X_WORKING] = held, worst, working
+        cell[X_UP], cell[X_DOWN] = up, down
+        return 0
 
-    cpdef mark(self, int64_t i, int64_t price, int64_t at, int64_t day):
+    # Marks and states.
+
+    def mark(self, int64_t i, int64_t price, int64_t at, int64_t day):
         """Value instrument *i* at *price*; return the state changes as a list of tuples.
 
-        A tuple is (contender, former state, state, rule, limit, actual).
+        A tuple is (contender, former state, state, rule, limit, actual); rule 0 is a new day.
         """
-        cdef int64_t c, x
-        cdef list changes = []
-        if price < 1:
-            raise ValueError(f"a mark of {price} ticks")
-        if day > self.day:
-            self._new_day(day, changes)
+        cdef int64_t c, x, first = self._at(0, i)
+        cdef list changes = self.begin_day(day)
+        cdef int64_t value = value_of(1, price, self.facts[i, I_TICK_VALUE])
+        if not 0 < price <= TICKS_MAX or value > VALUE_MAX:
+            raise OverflowError(f"a mark of {price} ticks")
         self.mark_ticks[i], self.mark_at[i] = price, at
         for c in range(self.contenders):
-            x = c * self.instruments + i
+            x = first + c
             if self.cells[x, X_POSITION] or self.cells[x, X_BUY] or self.cells[x, X_SELL]:
-                self._cell(c, i)
-                self._judge(c, changes)
-            elif self.state[c, S_UNJUDGED]:
-                # A fill may have closed the position at a loss that no mark would show.
-                self._judge(c, changes)
-        self._judge_groups(changes)
+                self._sum(c, i)
+            elif not self.touched[c]:
+                continue
+            self.touched[c] = 0
+            self._judge(c, changes)
+        for x in range(self.groups):
+            self._judge_group(x, changes)
         return changes
 
-    cpdef begin_day(self, int64_t day):
+    cpdef list begin_day(self, int64_t day):
         """Begin a session day before its first mark; return the state changes as `mark` does.
 
         The first fills of a day come before its first mark, and they are part of the day.
         """
-        cdef list changes = []
-        if day > self.day:
-            self._new_day(day, changes)
-        return changes
-
-    cdef _new_day(self, int64_t day, list changes):
         cdef int64_t c, former
+        cdef list changes = []
+        if day <= self.day:
+            return changes
         self.day = day
         for c in range(self.contenders):
             former = self._trading_state(c)
@@ -576,78 +630,80 @@ cdef class Gate:
             self.state[c, S_MESSAGES] = self.state[c, S_ORDERS] = 0
             self.state[c, S_FILLS] = self.state[c, S_TRADED] = self.state[c, S_HALT_DAY] = 0
             self._changed(c, former, PASS, 0, 0, changes)
+        return changes
 
-    cdef _judge(self, int64_t c, list changes):
-        """Set the trading state that a contender's equity asks for."""
-        cdef int64_t former = self._trading_state(c)
-        cdef int64_t equity = self._equity(c)
-        cdef int64_t loss = self.state[c, S_DAY_START] - equity
-        cdef int64_t fall
-        self.state[c, S_UNJUDGED] = 0
+    cdef int _judge(self, int64_t c, list changes) except -1:
+        # Set the trading state that a contender's equity asks for.
+        cdef int64_t former = self._trading_state(c), equity = self._equity(c), fall, loss, limit
         if equity > self.state[c, S_PEAK]:
             self.state[c, S_PEAK] = equity
-        fall = self._drawdown(c)
-        if self.limits[c, C_DAILY_LOSS] >= 0 and loss >= self.limits[c, C_DAILY_LOSS]:
+        limit, loss = self.limits[c, C_DAILY_LOSS], self.state[c, S_DAY_START] - equity
+        if 0 <= limit <= loss and not self.state[c, S_HALT_DAY]:
             self.state[c, S_HALT_DAY] = 1
-            self._changed(c, former, DAILY_LOSS, self.limits[c, C_DAILY_LOSS], loss, changes)
-            former = self._trading_state(c)
-        if self.limits[c, C_DRAWDOWN] >= 0 and fall >= self.limits[c, C_DRAWDOWN]:
+            former = self._changed(c, former, DAILY_LOSS, limit, loss, changes)
+        limit, fall = self.limits[c, C_DRAWDOWN], self._drawdown(c)
+        if 0 <= limit <= fall and not self.state[c, S_HALT_DRAWDOWN]:
             self.state[c, S_HALT_DRAWDOWN] = 1
-            self._changed(c, former, DRAWDOWN, self.limits[c, C_DRAWDOWN], fall, changes)
-            former = self._trading_state(c)
-        if self.limits[c, C_REDUCE] >= 0:
-            self.state[c, S_REDUCING] = fall >= self.limits[c, C_REDUCE]
-            self._changed(c, former, DRAWDOWN, self.limits[c, C_REDUCE], fall, changes)
+            former = self._changed(c, former, DRAWDOWN, limit, fall, changes)
+        limit = self.limits[c, C_REDUCE]
+        if limit >= 0:
+            self.state[c, S_REDUCING] = fall >= limit
+            self._changed(c, former, DRAWDOWN, limit, fall, changes)
+        return 0
 
-    cdef _changed(self, int64_t c, int64_t former, int64_t rule, int64_t limit, int64_t actual,
-                  list changes):
+    cdef int _judge_group(self, int64_t g, list changes) except -1:
+        cdef int64_t c, loss, former, limit = self.group_limits[g, G_DAILY_LOSS]
+        if limit < 0:
+            return 0
+        loss = self._group_loss(g)
+        if loss < limit:
+            return 0
+        for c in range(self.contenders):
+            if self.member[c, g] and not self.state[c, S_HALT_DAY]:
+                former = self._trading_state(c)
+                self.state[c, S_HALT_DAY] = 2 + g
+                self._changed(c, former, DAILY_LOSS, limit, loss, changes)
+        return 0
+
+    cdef int64_t _changed(self, int64_t c, int64_t former, int64_t rule, int64_t limit,
+                          int64_t actual, list changes) except -1:
         cdef int64_t state = self._trading_state(c)
         if state != former:
             changes.append((c, former, state, rule, limit, actual))
+        return state
 
-    cdef _judge_groups(self, list changes):
-        cdef int64_t g, c, loss, former
-        for g in range(self.groups):
-            if self.group_limits[g, G_DAILY_LOSS] < 0:
-                continue
-            loss = 0
-            for c in range(self.contenders):
-                if self.member[c, g]:
-                    loss += self.state[c, S_DAY_START] - self._equity(c)
-            if loss < self.group_limits[g, G_DAILY_LOSS]:
-                continue
-            for c in range(self.contenders):
-                if self.member[c, g] and not self.state[c, S_HALT_DAY]:
-                    former = self._trading_state(c)
-                    self.state[c, S_HALT_DAY] = 1
-                    self._changed(c, former, DAILY_LOSS, self.group_limits[g, G_DAILY_LOSS], loss,
-                                  changes)
-
-    # --- batches, records -----------------------------------------------------------------
+    # Batches and records.
 
     def apply(self, rows):
         """Apply a batch of operations (n, 10) int64 and return (n, 3): rule, limit, actual.
 
         Columns: operation, contender, instrument, side, kind, tif, lots, price, now, decided.
-        Operations: 1 check, and hold when it passes; 2 release *lots* of a hold; 3 fill *lots* at
-        *price* with fee *now*; 4 mark at *price*, time *now*, day *decided*.
+        Operations: 1 check, and hold when it passes; 2 release *lots* held at *price*; 3 fill
+        *lots* at *price* with fee *now*; 4 mark at *price*, time *now*, day
+        *decided*, which answers with the number of state changes. A check that passes answers with
+        the price that is held in place of the limit.
+        Raises: ValueError naming the first row that makes no sense; nothing is done then.
         """
-        cdef int64_t[:, ::1] row = np.ascontiguousarray(rows, np.int64)
+        cdef const int64_t[:, ::1] row = rows
+        cdef int64_t n, c, i, price
+        if row.shape[1] != 10:
+            raise ValueError("operations have 10 columns")
+        for n in range(row.shape[0]):
+            if not (1 <= row[n, 0] <= 4 and 0 <= row[n, 1] < self.contenders
+                    and 0 <= row[n, 2] < self.instruments and -1 <= row[n, 3] <= 1
+                    and 0 <= row[n, 4] <= 1 and 0 <= row[n, 5] <= 3):
+                raise ValueError(f"operation {n} makes no sense: {list(row[n])}")
         out = np.zeros((row.shape[0], 3), np.int64)
         cdef int64_t[:, ::1] answer = out
-        cdef int64_t n, c, i, x, price
         for n in range(row.shape[0]):
-            c, i = row[n, 1], row[n, 2]
-            if not (0 <= c < self.contenders and 0 <= i < self.instruments):
-                raise ValueError(f"row {n} names contender {c}, instrument {i}")
-            x, price = c * self.instruments + i, row[n, 7]
+            c, i, price = row[n, 1], row[n, 2], row[n, 7]
             self.limit = self.actual = 0
             if row[n, 0] == 1:
                 answer[n, 0] = self.check(c, i, row[n, 3], row[n, 4], row[n, 5], row[n, 6], price,
                                           row[n, 8], row[n, 9], False)
                 if answer[n, 0] == PASS:
-                    self.hold(c, i, row[n, 3], price if price else self.hold_price(x, i), 0,
-                              row[n, 6])
+                    self.limit = price if price else self.hold_price(c, i)
+                    self.hold(c, i, row[n, 3], self.limit, 0, row[n, 6])
             elif row[n, 0] == 2:
                 self.hold(c, i, row[n, 3], price, row[n, 6], 0)
             elif row[n, 0] == 3:
@@ -663,41 +719,48 @@ cdef class Gate:
         Raises: AssertionError naming the contender or group whose sums are wrong.
         """
         a = self.arrays
-        unit = (a["mark_ticks"] * a["facts"][:, I_TICK_VALUE])[None, :]
-        cells = a["cells"].reshape(self.contenders, self.instruments, X_WIDTH)
+        unit = (a["mark_ticks"] * a["facts"][:, I_TICK_VALUE])[:, None]
+        cells = a["cells"].reshape(self.instruments, self.contenders, X_WIDTH)
         held, buy, sell = cells[:, :, X_POSITION], cells[:, :, X_BUY], cells[:, :, X_SELL]
         up, down = (held + buy) * unit, (held - sell) * unit
         worst = np.maximum(up, -down)
         for column, wanted in ((S_VALUE, held * unit), (S_GROSS, worst), (S_UP, up),
-                               (S_DOWN, down)):
-            wrong = np.flatnonzero(a["state"][:, column] != wanted.sum(axis=1))
+                               (S_DOWN, down), (S_WORKING, (buy + sell) * unit)):
+            wrong = np.flatnonzero(a["state"][:, column] != wanted.sum(axis=0))
             assert not wrong.size, f"sum {column} of contender {wrong[0]} is wrong"
         assert (buy >= 0).all() and (sell >= 0).all(), "open lots below zero"
         assert (a["state"][:, S_RESERVED] >= 0).all(), "reserved money below zero"
+        assert (a["state"][:, S_OPEN] >= 0).all(), "open orders below zero"
         for g in range(self.groups):
             mine = a["member"][:, g] == 1
-            for column, wanted in enumerate((worst, up, down)):
-                assert a["group_state"][g, column] == wanted[mine].sum(), f"sum of group {g}"
+            for column, wanted in ((H_GROSS, worst), (H_UP, up), (H_DOWN, down)):
+                assert a["group_state"][g, column] == wanted[:, mine].sum(), f"sum of group {g}"
 
     def dump(self):
-        """Return the state as bytes."""
-        parts = [np.array([self.day, self.arena_killed], np.int64).tobytes()]
-        parts += [self.arrays[name].tobytes() for name in sorted(self.arrays)]
-        return b"".join(parts)
+        """Return the state: version, sizes, day, arena's switch, then the arrays of `STATE`."""
+        head = [VERSION, self.contenders, self.instruments, self.groups, self.day,
+                self._arena_killed]
+        parts = [np.array(head, "<i8")] + [self.arrays[name] for name in STATE]
+        return b"".join(part.astype("<i8", copy=False).tobytes() for part in parts)
 
-    def load(self, snapshot):
-        """Take over the state that `dump` returned, for the same numbers of everything."""
-        head = np.frombuffer(snapshot[:16], np.int64)
-        place = 16
-        if len(snapshot) != 16 + sum(a.nbytes for a in self.arrays.values()):
+    def load(self, bytes snapshot):
+        """Take over the state that `dump` returned, for the same numbers of everything.
+
+        Raises: ValueError if it is of another kind of gate; nothing is changed then.
+        """
+        if len(snapshot) != 8 * (6 + sum(self.arrays[name].size for name in STATE)):
             raise ValueError("the snapshot is of a gate of another size")
-        for name in sorted(self.arrays):
+        numbers = np.frombuffer(snapshot, "<i8").astype(np.int64)
+        if numbers[:4].tolist() != [VERSION, self.contenders, self.instruments, self.groups]:
+            raise ValueError("the snapshot is of another kind of gate")
+        self.day, self._arena_killed = numbers[4], numbers[5]
+        place = 6
+        for name in STATE:
             array = self.arrays[name]
-            array[...] = np.frombuffer(
-                snapshot[place:place + array.nbytes], np.int64).reshape(array.shape)
-            place += array.nbytes
-        self.day, self.arena_killed = int(head[0]), int(head[1])
+            array[...] = numbers[place:place + array.size].reshape(array.shape)
+            place += array.size
+        self.validate()
 
     def digest(self):
-        """Return the BLAKE2b-256 of the state."""
+        """Return the BLAKE2b-256 of the state; the oracle's is the same."""
         return blake2b(self.dump(), digest_size=32).digest()

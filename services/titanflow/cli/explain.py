@@ -14,9 +14,8 @@ from titanflow.core.base.fixed import MINOR_PER_UNIT
 from titanflow.core.base.instant import format_instant
 from titanflow.core.facts import Entry, Fact, Fill, Order, OrderUpdate, Verdict
 from titanflow.core.risk.rules import RULES
-from titanflow.core.spec.words import Outcome
 from titanflow.runtime import session as sessions
-from titanflow.runtime.why import Answer, Question, explain, in_unit
+from titanflow.runtime.why import Answer, Check, Question, explain, in_unit
 
 
 def why(decision: str, name: str, moment: tuple[str, str, str], output: Format) -> None:
@@ -39,6 +38,7 @@ def _plain(answer: Answer) -> dict[str, object]:
         "signal": signal,
         "features": _features(answer),
         "verdict": None if answer.verdict is None else plain_fact(answer.verdict),
+        "checks": [msgspec.to_builtins(check) for check in answer.checks],
         "facts": [plain_fact(fact) for fact in answer.chain],
         "lineage": dict(answer.lineage),
     }
@@ -78,7 +78,7 @@ def _draw(answer: Answer) -> None:
         ]
         table("What it saw (features of the bar that had ended)", ("Feature", ">Value"), seen)
     if answer.verdict is not None:
-        _draw_checks(answer.verdict)
+        _draw_checks(answer.verdict, answer.checks)
     if answer.chain:
         told = [
             (f.id.hex()[:12], format_instant(f.at), type(f).__name__, _line(f))
@@ -88,30 +88,35 @@ def _draw(answer: Answer) -> None:
     table("Lineage", ("What", "Digest"), answer.lineage)
 
 
-def _draw_checks(verdict: Verdict) -> None:
-    """Write the ordered checks up to the one that spoke; those after it were not asked."""
+def _draw_checks(verdict: Verdict, checks: tuple[Check, ...]) -> None:
+    """Write every check in the rules' order with its numbers; a dot marks what was not asked."""
     rows = []
-    spoken = False
     for rule in RULES:
-        mine = rule.name == verdict.rule
-        if verdict.outcome is Outcome.ALLOW:
-            state = "✓"
-        elif mine:
-            state, spoken = "✗", True
-        else:
-            state = "·" if spoken else "✓"
-        numbers = _numbers(verdict, rule.unit) if mine else ("", "")
-        rows.append((state, rule.name, *numbers, rule.meaning))
+        asked = [check for check in checks if check.rule == rule.name]
+        if not asked:
+            rows.append(("·", rule.name, "", "", rule.meaning))
+            continue
+        # Of several questions of one rule the one that refused is told, else the closest limit.
+        told = next(
+            (check for check in asked if check.refused),
+            min(asked, key=lambda check: (check.limit < 0, check.limit)),
+        )
+        limit = "" if rule.unit == "none" else in_unit(told.limit, rule.unit)
+        rows.append(
+            (
+                "✗" if told.refused else "✓",
+                rule.name,
+                "none" if limit and told.limit < 0 else limit,
+                in_unit(told.actual, rule.unit),
+                rule.meaning,
+            )
+        )
     table(
         f"Checks, in order: {verdict.outcome.value} {verdict.text}"
-        f" (policies: {', '.join(verdict.policies) or 'none'})",
+        f" (policies: {', '.join(verdict.policies) or 'none'}; ✓ passed, ✗ refused, · not asked)",
         ("", "Check", ">Limit", ">Actual", "Meaning"),
         rows,
     )
-
-
-def _numbers(verdict: Verdict, unit: str) -> tuple[str, str]:
-    return in_unit(verdict.limit, unit), in_unit(verdict.actual, unit)
 
 
 def _line(fact: Fact) -> str:

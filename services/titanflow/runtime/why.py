@@ -34,6 +34,7 @@ from titanflow.core.facts import (
     Verdict,
 )
 from titanflow.core.risk.rules import RULES
+from titanflow.core.risk.verdict import Asked
 from titanflow.core.spec.words import Origin, Outcome
 from titanflow.runtime.journal import FACT, Head, JournalError, Reader, decode_fact, read_head
 from titanflow.runtime.plan import Plan, plan_from_head
@@ -57,6 +58,20 @@ class Answer(msgspec.Struct, frozen=True):
     features: tuple[str, ...]
     lineage: tuple[tuple[str, str], ...]
     sentence: str
+    checks: tuple[Check, ...] = ()
+    """Every question that risk asked about the intent, in the order of the rules."""
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One question of risk: by which rule, what it compared, and whether it refused.
+
+    `limit` is -1 where there is no limit; both numbers are in the rule's unit.
+    """
+
+    rule: str
+    limit: int
+    actual: int
+    refused: bool
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -76,28 +91,35 @@ def explain(path: Path, folder: Path | None, question: Question) -> Answer:
     head = read_head(path)
     plan = plan_from_head(head, folder)
     subject: Fact
-    signal, belief = None, None
+    witness = _Witness()
     if question.ident:
         subject = _find(path, question.ident.lower())
         related = _related(path, subject)
     else:
-        signal, belief = _think(path, plan, _moment(question))
-        subject, related = signal, _followers(path, signal)
+        subject = _think(path, plan, _moment(question), witness)
+        related = _followers(path, subject)
     intent = next((f for f in related if isinstance(f, Intent)), None)
     verdict = next((f for f in related if isinstance(f, Verdict)), None)
-    if signal is None and intent is not None and intent.origin is Origin.CONTENDER:
+    if question.ident and intent is not None:
         moment = _Moment(intent.contender, intent.symbol, intent.at, intent.at)
-        signal, belief = _think(path, plan, moment)
+        if intent.origin is Origin.CONTENDER:
+            _think(path, plan, moment, witness)
+        else:
+            # Nobody thought it, but risk asked about it.
+            _run_again(path, plan, moment, witness)
+            witness.signal = witness.belief = None
+    signal = witness.signal
     return Answer(
         subject=subject,
         signal=signal,
-        belief=belief,
+        belief=witness.belief,
         intent=intent,
         verdict=verdict,
         chain=tuple(related),
         features=head.features,
         lineage=_lineage(head, plan, subject),
         sentence=_sentence(subject, signal, verdict, related),
+        checks=() if verdict is None else witness.checks.get(verdict.id, ()),
     )
 
 
@@ -215,26 +237,45 @@ def _consequences(path: Path, subject: Fact) -> list[Fact]:
     return found[:FOLLOWERS_MAX]
 
 
-def _followers(path: Path, signal: Signal) -> list[Fact]:
+def _followers(path: Path, signal: Fact) -> list[Fact]:
     """Return the stories of all intents that came of *signal*."""
     roots = [f.id for f in _facts(path) if isinstance(f, Intent) and f.cause == signal.id]
     return [fact for root in roots for fact in _story(path, root)]
 
 
-def _think(path: Path, plan: Plan, moment: _Moment) -> tuple[Signal, Belief | None]:
-    """Run the session again up to *moment* and return what the contender thought then."""
-    if moment.contender not in plan.ground.entrant_index():
-        names = ", ".join(e.name for e in plan.ground.entrants)
-        raise SpecError([Problem(f"no contender {moment.contender!r}", "why", f"one of: {names}")])
+class _Witness:
+    """Hears, while a session runs again, one contender's last signal and what risk asked then."""
+
+    def __init__(self) -> None:
+        self.signal: Signal | None = None
+        self.belief: Belief | None = None
+        self.checks: dict[Id, tuple[Check, ...]] = {}
+
+    def attend(self, driver: Driver, moment: _Moment) -> None:
+        """Listen to *driver* for what is said in *moment*."""
+
+        def thought(signal: Signal, belief: Belief) -> None:
+            if moment.start <= signal.at <= moment.end:
+                self.signal, self.belief = signal, belief
+
+        def judged(verdict: Verdict, asked: Asked) -> None:
+            mine = (verdict.contender, verdict.symbol) == (moment.contender, moment.symbol)
+            if mine and moment.start <= verdict.at <= moment.end:
+                self.checks[verdict.id] = tuple(
+                    Check(rule.name, limit, actual, refused=rule.name == verdict.rule)
+                    for rule in RULES
+                    for number, limit, actual in asked
+                    if number == rule.number
+                )
+
+        driver.arena.decide.listen(moment.contender, moment.symbol, thought)
+        driver.arena.gate.listen(judged)
+
+
+def _run_again(path: Path, plan: Plan, moment: _Moment, witness: _Witness) -> None:
+    """Run the session again up to the end of *moment*, before *witness*."""
     driver = Driver(plan)
-    heard: list[tuple[Signal, Belief]] = []
-    driver.arena.decide.listen(
-        moment.contender,
-        moment.symbol,
-        lambda signal, belief: (
-            heard.append((signal, belief)) if moment.start <= signal.at <= moment.end else None
-        ),
-    )
+    witness.attend(driver, moment)
     opening: set[Id] = set()
     for fact in _facts(path):
         if not opening:
@@ -245,7 +286,15 @@ def _think(path: Path, plan: Plan, moment: _Moment) -> tuple[Signal, Belief | No
         if fact.at > moment.end:
             break
         driver.step(fact)
-    if not heard:
+
+
+def _think(path: Path, plan: Plan, moment: _Moment, witness: _Witness) -> Signal:
+    """Run the session again up to *moment* and return what the contender thought then."""
+    if moment.contender not in plan.ground.entrant_index():
+        names = ", ".join(e.name for e in plan.ground.entrants)
+        raise SpecError([Problem(f"no contender {moment.contender!r}", "why", f"one of: {names}")])
+    _run_again(path, plan, moment, witness)
+    if witness.signal is None:
         raise SpecError(
             [
                 Problem(
@@ -256,7 +305,7 @@ def _think(path: Path, plan: Plan, moment: _Moment) -> tuple[Signal, Belief | No
                 )
             ]
         )
-    return heard[-1]
+    return witness.signal
 
 
 def _lineage(head: Head, plan: Plan, subject: Fact) -> tuple[tuple[str, str], ...]:

@@ -14,8 +14,11 @@ import msgspec
 from titanflow.core.base.ident import Id, derive
 from titanflow.core.contender.build import schema_of
 from titanflow.core.contender.decide import Decide
+from titanflow.core.contender.model import answer_to
 from titanflow.core.contender.protocol import Contender
 from titanflow.core.facts import (
+    Answer,
+    Ask,
     Bar,
     Belief,
     Entry,
@@ -26,8 +29,10 @@ from titanflow.core.facts import (
     OrderUpdate,
     Signal,
     Verdict,
+    verdict_on,
 )
 from titanflow.core.perception.belief import Perceive
+from titanflow.core.ports import Predictor
 from titanflow.core.spec import ground as g
 from titanflow.core.spec.words import (
     Account,
@@ -40,6 +45,7 @@ from titanflow.core.spec.words import (
     QueueModel,
     RankBy,
     RecipeKind,
+    Reply,
     SelfMatchPrevention,
     Side,
     Tier,
@@ -86,9 +92,12 @@ def ground_of(symbols: Sequence[str], *, fraction_bps: int = 1000, seed: int = 7
 class Rehearsal:
     """One contender, the two stages that lead to it, and its orders at the next open."""
 
-    def __init__(self, contender: Contender, symbols: Iterable[str]) -> None:
+    def __init__(
+        self, contender: Contender, symbols: Iterable[str], predictor: Predictor | None = None
+    ) -> None:
         self.symbols = tuple(dict.fromkeys(symbols))
         self.contender = contender
+        self.predictor = predictor
         ground, schema = ground_of(self.symbols), schema_of([contender])
         self.perceive = Perceive(ground, schema)
         self.decide = Decide(ground, schema, [contender], self._hear)
@@ -104,7 +113,7 @@ class Rehearsal:
 
     def resumed(self, contender: Contender) -> Rehearsal:
         """Return a rehearsal that goes on from here with another object of the same class."""
-        other = Rehearsal(contender, self.symbols)
+        other = Rehearsal(contender, self.symbols, self.predictor)
         other.perceive.load(self.perceive.dump())
         other.decide.load(self.decide.dump())
         other.resting = dict(self.resting)
@@ -117,11 +126,20 @@ class Rehearsal:
         self._signals.clear()
         (belief,) = self.perceive.handle(bar)
         assert isinstance(belief, Belief)
-        intents = tuple(i for i in self.decide.handle(belief) if isinstance(i, Intent))
+        said = list(self.decide.handle(belief))
+        asks = [fact for fact in said if isinstance(fact, Ask)]
+        for answer in self._answers(asks) if asks else ():
+            said += self.decide.handle(answer)
+        intents = tuple(fact for fact in said if isinstance(fact, Intent))
         heard = self._signals[0], intents
         for intent in intents:
             self._pass(intent, bar)
         return heard
+
+    def _answers(self, asks: list[Ask]) -> Sequence[Answer]:
+        if self.predictor is None:
+            return [answer_to(ask, Reply.REFUSED, text="no predictor") for ask in asks]
+        return self.predictor.predict(asks)
 
     def _pass(self, intent: Intent, bar: Bar) -> None:
         """Judge an intent: all that has a shape is let pass."""
@@ -178,32 +196,13 @@ class Rehearsal:
 
 
 def _verdict(intent: Intent, *, allowed: bool, reference: int) -> Verdict:
-    outcome, reason = (Outcome.ALLOW, -1) if allowed else (Outcome.DENY, 99)
-    return Verdict(
+    return verdict_on(
+        intent,
         derive(intent.id, b"rehearse", 1),
-        intent.id,
-        intent.at,
-        intent.seen,
-        NAME,
-        intent.symbol,
-        outcome,
-        reason,
-        "REHEARSAL",
-        "",
-        0,
-        0,
-        intent.action,
-        intent.side,
-        intent.quantity_lots,
-        intent.order_type,
-        intent.limit_ticks,
-        intent.time_in_force,
-        intent.post_only,
-        intent.client_order_id,
-        intent.target,
-        intent.origin,
-        reference,
-        0,
+        Outcome.ALLOW if allowed else Outcome.DENY,
+        reason=-1 if allowed else 99,
+        text="REHEARSAL",
+        reference_ticks=reference,
     )
 
 

@@ -10,13 +10,23 @@ from titanflow.core.facts.control import (
     KillSwitch,
     StateChange,
 )
-from titanflow.core.facts.decision import Explanation, Intent, Part, Signal, Verdict
+from titanflow.core.facts.decision import (
+    Explanation,
+    Intent,
+    Part,
+    Signal,
+    Verdict,
+    verdict_on,
+)
 from titanflow.core.facts.fact import Fact
 from titanflow.core.facts.market import Bar, Dividend, MarketEvent, Quarantine, Split
 from titanflow.core.facts.money import Entry, Standing
 from titanflow.core.facts.order import Fill, Order, OrderUpdate
+from titanflow.core.facts.work import Answer, Ask
 
 __all__ = [
+    "Answer",
+    "Ask",
     "Bar",
     "Belief",
     "CancelOrders",
@@ -39,4 +49,5 @@ __all__ = [
     "Standing",
     "StateChange",
     "Verdict",
+    "verdict_on",
 ]

@@ -106,3 +106,48 @@ class Verdict(Fact, frozen=True, array_like=True, tag=True, gc=False):
     """Names of the policies whose merged limits held."""
     signal: Id = NO_ID
     """The signal behind the intent."""
+
+
+def verdict_on(
+    intent: Intent,
+    ident: Id,
+    outcome: Outcome,
+    *,
+    reason: int = -1,
+    text: str = "",
+    rule: str = "",
+    limit: int = 0,
+    actual: int = 0,
+    reference_ticks: int = 0,
+    kill_epoch: int = 0,
+    policies: tuple[str, ...] = (),
+) -> Verdict:
+    """Return the verdict on *intent*: what it asks for is repeated in its answer."""
+    return Verdict(
+        ident,
+        intent.id,
+        intent.at,
+        intent.seen,
+        intent.contender,
+        intent.symbol,
+        outcome,
+        reason,
+        text,
+        rule,
+        limit,
+        actual,
+        intent.action,
+        intent.side,
+        intent.quantity_lots,
+        intent.order_type,
+        intent.limit_ticks,
+        intent.time_in_force,
+        intent.post_only,
+        intent.client_order_id,
+        intent.target,
+        intent.origin,
+        reference_ticks,
+        kill_epoch,
+        policies,
+        intent.cause,
+    )

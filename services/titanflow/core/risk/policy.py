@@ -27,6 +27,7 @@ UNSET = -1
 TYPES = tuple(OrderType)
 TIFS = tuple(TimeInForce)
 REFUSAL_WINDOW_SECONDS = 60
+"""What haltAfterRefusals means without refusalWindowSeconds; the custom resource's default."""
 GROUPS_MAX = 1000
 """Most policies with aggregate limits in one arena; the compiled gate's own bound."""
 
@@ -170,7 +171,7 @@ def _most(values: Sequence[int | None]) -> int:
 
 
 def _money(text: str | None) -> int | None:
-    return None if text is None else min(parse_decimal(text), MONEY_MAX // 4)
+    return None if text is None else min(parse_decimal(text), MONEY_MAX)
 
 
 def _house(spec: AggregateSpec) -> tuple[int, ...]:
@@ -229,10 +230,10 @@ def _cell(
         return values
 
     def lots_up(text: str) -> int:
-        return -(-parse_decimal(text) // instrument.lot_size)
+        return min(-(-parse_decimal(text) // instrument.lot_size), MONEY_MAX)
 
     def lots_down(text: str) -> int:
-        return parse_decimal(text) // instrument.lot_size
+        return min(parse_decimal(text) // instrument.lot_size, MONEY_MAX)
 
     def ns(field: str) -> int:
         least = _least(each(field))

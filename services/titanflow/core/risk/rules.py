@@ -10,6 +10,9 @@ import msgspec
 
 from titanflow.core.spec.words import RejectReason as R
 
+KILL_ARENA, KILL_SCOPE, ACCOUNT, INSTRUMENT, CHARACTERISTIC = 1, 2, 3, 4, 11
+"""Numbers of the rules that need names, and so are spoken outside the compiled gate too."""
+
 
 class Rule(msgspec.Struct, frozen=True):
     """One check: its number in the compiled gate, its name, and what a refusal says."""
@@ -65,7 +68,7 @@ RULES: tuple[Rule, ...] = (
         "neither the id nor the same order was sent before",
     ),
     Rule(6, "stale-intent", R.STALE_ORDER, "STALE", "ns", "the intent is fresh"),
-    Rule(7, "rate", R.OTHER, "THROTTLE", "count", "messages a second"),
+    Rule(7, "rate", R.OTHER, "THROTTLE", "count", "messages of the burst that the rate refills"),
     Rule(8, "per-day", R.OTHER, "THROTTLE", "count", "messages in the session day"),
     Rule(9, "order-ratio", R.OTHER, "ORDER_RATIO", "count", "orders for each fill"),
     Rule(10, "group-rate", R.OTHER, "THROTTLE", "count", "messages a second of all together"),

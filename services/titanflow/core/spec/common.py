@@ -117,6 +117,19 @@ def _label_key(text: str) -> str:
     return text
 
 
+T = TypeVar("T")
+
+
+def _distinct(items: tuple[T, ...] | None) -> tuple[T, ...] | None:
+    twice = [item for place, item in enumerate(items or ()) if item in (items or ())[:place]]
+    if twice:
+        raise ValueError(f"{twice[0]!s} stands twice")
+    return items
+
+
+DISTINCT = AfterValidator(_distinct)
+"""Refuses a list that names something twice, as a custom resource's `set` does."""
+
 _LABEL_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
 _LABEL_PREFIX = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
@@ -154,6 +167,11 @@ LabelValue = Annotated[
         "a label's value has letters, digits and - _ . and begins and ends with a letter or digit",
     ),
 ]
+
+
+def say_something(model: BaseModel) -> list[Fault]:
+    """Return the fault of an object without any field, where one is needed to mean anything."""
+    return [] if model.model_fields_set else [((), "says nothing: set at least one field")]
 
 
 class KillSwitchSpec(SpecModel):

@@ -8,12 +8,13 @@ nothing. Money is in the policy's currency, as decimal strings.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from titanflow.core.base.fixed import parse_decimal
 from titanflow.core.spec.common import (
+    DISTINCT,
     Currency,
     DecimalString,
     Fault,
@@ -21,6 +22,7 @@ from titanflow.core.spec.common import (
     SpecModel,
     Symbol,
     refuse,
+    say_something,
 )
 from titanflow.core.spec.selector import SelectorSpec
 from titanflow.core.spec.words import BreachAction, OrderType, TimeInForce
@@ -194,14 +196,14 @@ class LimitsSpec(OrderLimitsSpec):
     refusal_window_seconds: int | None = _number(
         "Seconds for haltAfterRefusals; without it, 60.", 1, 31_536_000
     )
-    order_types: tuple[OrderType, ...] | None = Field(
+    order_types: Annotated[tuple[OrderType, ...] | None, DISTINCT] = Field(
         default=None,
         min_length=1,
         max_length=5,
         description="Order types that are allowed (FIX 40). Refused: 11 "
         "UnsupportedOrderCharacteristic. Default: says nothing.",
     )
-    time_in_force: tuple[TimeInForce, ...] | None = Field(
+    time_in_force: Annotated[tuple[TimeInForce, ...] | None, DISTINCT] = Field(
         default=None,
         min_length=1,
         max_length=5,
@@ -251,7 +253,7 @@ class LimitsSpec(OrderLimitsSpec):
 
     @model_validator(mode="after")
     def _fits(self) -> LimitsSpec:
-        faults = _order_faults(self)
+        faults = say_something(self) + _order_faults(self)
         reduce, halt = self.reduce_at_drawdown_bps, self.max_drawdown_bps
         if reduce is not None and halt is not None and reduce >= halt:
             text = "reduceAtDrawdownBps must be below maxDrawdownBps"
@@ -294,7 +296,7 @@ class AggregateSpec(SpecModel):
 
     @model_validator(mode="after")
     def _fits(self) -> AggregateSpec:
-        refuse(self, _order_faults(self))
+        refuse(self, say_something(self) + _order_faults(self))
         return self
 
 

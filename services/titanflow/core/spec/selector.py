@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
-from titanflow.core.spec.common import Name, SpecModel, refuse
+from titanflow.core.spec.common import DISTINCT, Name, SpecModel, refuse
 from titanflow.core.spec.words import Tier
 
 LabelText = Annotated[str, StringConstraints(max_length=63)]
@@ -37,7 +37,7 @@ class SelectorSpec(SpecModel):
     arena: Name | None = Field(
         default=None, description="Only contenders of this Arena. Default: of every arena."
     )
-    tiers: tuple[Tier, ...] | None = Field(
+    tiers: Annotated[tuple[Tier, ...] | None, DISTINCT] = Field(
         default=None,
         min_length=1,
         max_length=5,
@@ -45,7 +45,7 @@ class SelectorSpec(SpecModel):
     )
     match_labels: dict[LabelKey, LabelText] = Field(
         default_factory=dict,
-        max_length=64,
+        max_length=16,
         description="Labels that the Contender must have. Default: none.",
     )
     match_expressions: tuple[RequirementSpec, ...] = Field(
