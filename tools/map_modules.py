@@ -28,8 +28,11 @@ What is hot lives in `native`, and what touches the world in the rest of `servic
 
 LAYERS = (
     ("titanflow.cli", "The command"),
+    ("titanflow.services", "The services: one folder each"),
     ("titanflow.runtime", "The runtime: drivers, journal, replay"),
-    ("titanflow.adapters", "Adapters: files and manifests"),
+    ("titanflow.adapters", "Adapters: files, manifests, the bus, models"),
+    ("titanflow.wire", "The wire: facts as protobuf"),
+    ("titanflow.rpc", "Questions between services"),
     ("titanflow.core", "The core: pure and deterministic"),
     ("titanflow.native", "Native: compiled once, for every driver"),
 )
@@ -59,7 +62,8 @@ def draw() -> str:
         rows = [
             f"| [`{dotted(path)}`](../{relative(path)}) | {answer(path)} |"
             for path in sorted(modules(), key=dotted)
-            if dotted(path) == root or dotted(path).startswith(root + ".")
+            if (dotted(path) == root or dotted(path).startswith(root + "."))
+            and "_pb2" not in path.name  # generated
         ]
         if rows:
             table = "\n".join(["| module | what it answers |", "|---|---|", *rows])

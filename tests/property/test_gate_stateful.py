@@ -138,9 +138,6 @@ class GateMachine(RuleBasedStateMachine):
 
     @rule(i=instruments, numerator=st.integers(1, 5), denominator=st.integers(1, 5))
     def split(self, i, numerator, denominator):
-        for c, each, side, held_at, n in [o for o in self.open if o[1] == i]:
-            self.tell("hold", c, each, side, held_at, n, 0)
-        self.open = [order for order in self.open if order[1] != i]
         self.tell("split", i, numerator, denominator)
 
     @rule(c=contenders, i=instruments, side=sides, n=st.integers(0, 50))

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from kit import read_journal
 
-from titanflow.core.facts import Fact, Fill, OrderUpdate, Split, StateChange, Verdict
-from titanflow.core.spec.words import OrdStatus, Outcome, TradingState
+from titanflow.core.facts import Answer, Fact, Fill, OrderUpdate, Split, StateChange, Verdict
+from titanflow.core.spec.words import OrdStatus, Outcome, Reply, TradingState
 from titanflow.runtime.plan import prepare
 from titanflow.runtime.record import Result, record_session
 from titanflow.runtime.verify import Result as Found
@@ -80,6 +80,38 @@ def test_states_splits_partial_fills_and_self_matches_are_explained(
         assert answer.lineage
         told = answer.sentence + " ".join(repr(f) for f in answer.chain)
         assert word in told
+
+
+def test_two_contenders_trade_by_bundles_and_only_after_their_training(
+    session: Result, facts: list[Fact]
+) -> None:
+    contracts = {e.name: e.contract for e in session.plan.ground.entrants if e.contract is not None}
+    fills = [f for f in facts if isinstance(f, Fill) and f.contender in contracts]
+    answers = [fact for fact in facts if isinstance(fact, Answer)]
+
+    assert ["tree-direction", "tree-drift"] == list(contracts)
+    assert set(contracts) == {fill.contender for fill in fills}
+    assert {Reply.OK} == {answer.reply for answer in answers}
+    for fact in (*fills, *answers):
+        contract = contracts[fact.contender]
+        assert contract is not None
+        assert fact.at >= contract.trade_from
+
+
+def test_an_answer_is_explained_with_its_features_and_parts(
+    session: Result, facts: list[Fact]
+) -> None:
+    asked = [fact for fact in facts if isinstance(fact, Answer)]
+    for fact in (asked[0], asked[-1]):
+        answer = explain(session.session.journal, EXAMPLE, Question(fact.id.hex()))
+
+        assert answer.reply == fact
+        assert answer.ask is not None
+        assert answer.signal is not None
+        told = answer.signal.explanation
+        assert answer.ask.features == tuple(part.value for part in told.parts)
+        total = told.base + sum(part.contribution for part in told.parts)
+        assert abs(total - answer.signal.score) <= 1e-9
 
 
 def test_a_shadow_contender_decides_and_reaches_no_book(facts: list[Fact]) -> None:

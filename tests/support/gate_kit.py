@@ -29,6 +29,7 @@ from titanflow.core.spec.words import (
     KillAction,
     KillScope,
     Liquidity,
+    Occasion,
     OrderType,
     OrdStatus,
     Origin,
@@ -163,11 +164,11 @@ class Bench:
         )  # fmt: skip
         return self.take(msgspec.structs.replace(request, **changes))
 
-    def entry(self, debit: Account, credit: Account, amount: int) -> None:
+    def entry(self, debit: Account, credit: Account, amount: int, occasion: Occasion) -> None:
         self.take(
             Entry(
                 self.ident(), self.ident(), self.now, self.now, "ann", debit, credit, amount,
-                "USD", "A", 0,
+                "USD", "A", 0, occasion,
             )
         )  # fmt: skip
 

@@ -24,7 +24,6 @@ from titanflow.core.spec.words import (
     Side,
     Tier,
     TimeInForce,
-    TradingState,
 )
 
 UNIT = 10**8
@@ -136,10 +135,10 @@ def order(of: Fill) -> Order:
 class Line:
     """Books and scores in the order of the arena, and everything that the books said."""
 
-    def __init__(self, on: Ground) -> None:
+    def __init__(self, on: Ground, tier: Tier = Tier.PAPER) -> None:
         self.ground = on
         self.post = Post(on)
-        self.score = Score(on, self.post)
+        self.score = Score(on, self.post, [tier] * len(on.entrants))
         self.said: list[Fact] = list(self.post.open(end_of(-1)))
 
     def take(self, *facts: Fact) -> list[Fact]:
@@ -153,8 +152,7 @@ class Line:
         self.said += out
         return out
 
-    def finish(self, day: int, tier: Tier = Tier.PAPER):
-        """Return the standings by name, all contenders in one tier and active."""
-        count = len(self.ground.entrants)
-        standings = self.score.finish(end_of(day), [tier] * count, [TradingState.ACTIVE] * count)
+    def finish(self, day: int):
+        """Return the standings by name."""
+        standings = self.score.finish(end_of(day))
         return {standing.contender: standing for standing in standings}

@@ -198,8 +198,8 @@ CONTENDER_FLAWS = [
     ),
     (
         "kind: Contender",
-        "kind: ModelBundle",
-        ("2: kind: ModelBundle is not built yet; built: Arena, Contender, RiskPolicy"),
+        "kind: Modelbundle",
+        ("2: kind: unknown word 'Modelbundle'; did you mean 'ModelBundle'?"),
     ),
     (
         "v1alpha1",

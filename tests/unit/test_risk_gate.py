@@ -21,10 +21,12 @@ from titanflow.core.facts import (
     Verdict,
 )
 from titanflow.core.risk.gate import CLIENT_IDS_REMEMBERED, SENT_REMEMBERED, Gate
+from titanflow.core.risk.policy import effective_tiers
 from titanflow.core.risk.rules import RULES
 from titanflow.core.spec.words import (
     Account,
     IntentAction,
+    Occasion,
     OrdStatus,
     Origin,
     Outcome,
@@ -236,14 +238,14 @@ def test_a_contender_outside_tier_paper_is_refused_everything(tier: Tier, text: 
     for symbol, action in (("A", NEW), ("Z", NEW), ("A", CANCEL)):
         verdict = bench.ask(1, 1, symbol=symbol, action=action)
         assert ("account", 15, text) == said(verdict)[:3]
-    assert tier is bench.gate.effective_tier(0)
+    assert (tier,) == effective_tiers(bench.ground, bench.policies)[:1]
 
 
 def test_a_contender_that_no_policy_selects_falls_to_shadow() -> None:
     bench = Bench(policies={})
 
     assert ("account", 15, "TIER_SHADOW", 0, 0) == said(bench.ask(1, 1))
-    assert Tier.SHADOW is bench.gate.effective_tier(0)
+    assert (Tier.SHADOW,) == effective_tiers(bench.ground, {})[:1]
     assert () == bench.gate.policies_of(0)
 
 
@@ -398,12 +400,14 @@ def test_entries_move_cash_but_not_twice_for_a_fill() -> None:
     bench = Bench()
     cash = bench.gate.cash(0)
 
-    bench.entry(Account.CASH, Account.DIVIDENDS, 7)
-    bench.entry(Account.BORROW, Account.CASH, 3)
-    bench.entry(Account.CASH, Account.CAPITAL, 1_000)
-    bench.entry(Account.INVENTORY, Account.REALISED, 1_000)
+    bench.entry(Account.CASH, Account.DIVIDENDS, 7, Occasion.DIVIDEND)
+    bench.entry(Account.BORROW, Account.CASH, 3, Occasion.BORROW)
+    bench.entry(Account.CASH, Account.INVENTORY, 20, Occasion.SPLIT)
+    bench.entry(Account.CASH, Account.CAPITAL, 1_000, Occasion.CAPITAL)
+    bench.entry(Account.CASH, Account.INVENTORY, 1_000, Occasion.FILL)
+    bench.entry(Account.INVENTORY, Account.REALISED, 1_000, Occasion.SPLIT)
 
-    assert cash + 4 == bench.gate.cash(0)
+    assert cash + 24 == bench.gate.cash(0)
 
 
 def test_a_split_scales_position_and_reference_toward_zero() -> None:
@@ -473,7 +477,7 @@ def test_a_dividend_at_midnight_is_part_of_the_day_that_begins() -> None:
     paid = 50_000 * CENT
     dividend = Entry(
         bench.ident(), NO_ID, bench.now, bench.now, "ann", Account.CASH, Account.DIVIDENDS, paid,
-        "USD", "A", 0,
+        "USD", "A", 0, Occasion.DIVIDEND,
     )  # fmt: skip
     bench.take(dividend)
 

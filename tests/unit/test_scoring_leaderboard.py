@@ -7,7 +7,7 @@ import pytest
 
 from titanflow.core.base.errors import InvariantError
 from titanflow.core.scoring.leaderboard import Score
-from titanflow.core.spec.words import Account, RankBy, Tier, TradingState
+from titanflow.core.spec.words import Account, RankBy, Tier
 
 TICK = 10**6
 
@@ -70,10 +70,10 @@ def test_benchmarks_are_pinned_and_have_an_interval() -> None:
 
 @pytest.mark.parametrize("tier", [Tier.SHADOW, Tier.CANDIDATE])
 def test_other_leagues_are_not_ranked(tier: Tier) -> None:
-    line = kit.Line(kit.ground("A", "BuyAndHold"))
+    line = kit.Line(kit.ground("A", "BuyAndHold"), tier)
     run(line)
 
-    standings = line.finish(30, tier)
+    standings = line.finish(30)
 
     assert {0} == {s.rank for s in standings.values()}
     assert {f"not ranked: tier {tier.value}"} == {s.note for s in standings.values()}
@@ -215,13 +215,12 @@ def test_a_day_that_ended_unseen_is_a_broken_promise() -> None:
 def test_dump_and_load_is_identity() -> None:
     line = kit.Line(kit.ground("A", "B"))
     run(line)
-    other = Score(line.ground, line.post)
+    other = Score(line.ground, line.post, [Tier.PAPER] * 2)
 
     other.load(line.score.dump())
 
     assert line.score.digest() == other.digest()
-    arguments = (0, [Tier.PAPER] * 2, [TradingState.ACTIVE] * 2)
-    assert line.score.finish(*arguments) == other.finish(*arguments)
+    assert line.score.finish(0) == other.finish(0)
 
 
 def test_standings_of_equal_sessions_are_equal() -> None:

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from titanflow.core.spec.arena import ArenaSpec
+from titanflow.core.spec.bundle import BundleSpec
 from titanflow.core.spec.common import KillSwitchSpec, Metadata, SpecModel
 from titanflow.core.spec.contender import ContenderSpec
 from titanflow.core.spec.instrument import FeesSpec, InstrumentSpec
@@ -166,7 +167,7 @@ BAD = [
         ContenderSpec,
         {"recipe": {"kind": "Rules", "python": {"entryPoint": "a.b:C"}}},
         ("recipe",),
-        "kind Rules needs rules and none of the other fields of: rules, python",
+        "kind Rules needs rules and none of the other fields of: rules, python, model",
     ),
     (
         ContenderSpec,
@@ -211,7 +212,7 @@ def models(model: type[SpecModel]) -> set[type[SpecModel]]:
     return {model}.union(*(models(one) for one in inner if one is not None))
 
 
-@pytest.mark.parametrize("root", [ArenaSpec, ContenderSpec, PolicySpec, Metadata])
+@pytest.mark.parametrize("root", [ArenaSpec, BundleSpec, ContenderSpec, PolicySpec, Metadata])
 def test_every_field_is_described_and_none_is_both_built_and_not(root: type[SpecModel]) -> None:
     for model in models(root):
         names = {field.alias for field in model.model_fields.values()}

@@ -8,7 +8,7 @@ from titanflow.core.base.errors import InvariantError
 from titanflow.core.base.ident import NO_ID, derive
 from titanflow.core.execution.desk import Trade
 from titanflow.core.execution.lifecycle import ENDED, TRANSITIONS, next_status
-from titanflow.core.facts import Bar, Fill, KillRuling, OrderUpdate
+from titanflow.core.facts import Bar, Fill, KillRuling, Order, OrderUpdate
 from titanflow.core.spec.words import (
     KillScope,
     OrdStatus,
@@ -429,12 +429,25 @@ def test_a_snapshot_continues_as_the_original(cut: int) -> None:
     assert whole.trade.dump() == resumed.trade.dump()
 
 
+def test_an_order_that_was_on_its_way_over_a_split_is_rejected() -> None:
+    desk = Desk()
+    desk.bar(100)
+    desk.split()
+    on_its_way = desk.now - 1
+
+    said = desk.order("ann", 1, 5, 90, at=on_its_way)
+
+    assert ("Rejected", 8, "SPLIT") == (said[-1].status, said[-1].reason, said[-1].text)
+    assert isinstance(desk.order("ann", 1, 5, 90)[0], Order)
+    assert 1 == len(list(desk.trade.live_orders()))
+
+
 def test_a_broken_snapshot_is_refused() -> None:
     desk = Desk()
     desk.order("ann", 1, 5, 90)
     desk.bar(100)
     state = msgspec.msgpack.decode(desk.trade.dump())
-    state[2][0][11] = 6
+    state[3][0][11] = 6
 
     with pytest.raises(InvariantError):
         Trade(make_ground()).load(msgspec.msgpack.encode(state))

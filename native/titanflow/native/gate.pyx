@@ -531,7 +531,11 @@ cdef class Gate:
         self.touched[c] = 1
 
     def split(self, int64_t i, int64_t numerator, int64_t denominator):
-        """Turn each old unit into numerator / denominator new ones, positions cut toward zero."""
+        """Turn each old unit into numerator / denominator new ones, positions cut toward zero.
+
+        The venue ends all orders over a split; one that was on its way stays held as it was, until
+        the venue has refused it.
+        """
         cdef int64_t c, x, held
         cdef i128 wide = <i128>self.mark_ticks[i] * denominator
         if numerator < 1 or denominator < 1:
@@ -544,15 +548,14 @@ cdef class Gate:
         for c in range(self.contenders):
             x = self._at(c, i)
             held = self.cells[x, X_POSITION]
-            if self.cells[x, X_BUY] or self.cells[x, X_SELL]:
-                raise ValueError(f"contender {c} has open orders in instrument {i} over a split")
-            if held:
+            if held or self.cells[x, X_BUY] or self.cells[x, X_SELL]:
                 # cdivision is on: C cuts toward zero.
                 wide = <i128>held * numerator // denominator
                 if not -VALUE_MAX <= wide <= VALUE_MAX:
                     raise OverflowError("a position beyond what is counted after a split")
                 self.cells[x, X_POSITION] = <int64_t>wide
-                self.touched[c] = 1
+                if held:
+                    self.touched[c] = 1
                 self._sum(c, i)
 
     cdef int _sum(self, int64_t c, int64_t i) except -1:

@@ -37,6 +37,8 @@ def _plain(answer: Answer) -> dict[str, object]:
         "subject": plain_fact(answer.subject),
         "signal": signal,
         "features": _features(answer),
+        "ask": None if answer.ask is None else plain_fact(answer.ask),
+        "answer": None if answer.reply is None else plain_fact(answer.reply),
         "verdict": None if answer.verdict is None else plain_fact(answer.verdict),
         "checks": [msgspec.to_builtins(check) for check in answer.checks],
         "facts": [plain_fact(fact) for fact in answer.chain],
@@ -72,6 +74,7 @@ def _draw(answer: Answer) -> None:
         rows += [(p.name, f"{p.value:.6g}", f"{p.contribution:+.9f}") for p in parts]
         rows.append(("score (their sum)", "", f"{signal.score:+.9f}"))
         table("What moved the score", ("Part", ">Value", ">Contribution"), rows)
+    _draw_model(answer)
     if answer.belief is not None:
         seen = [
             (k, "warming up" if v is None else f"{v:.6g}") for k, v in _features(answer).items()
@@ -86,6 +89,24 @@ def _draw(answer: Answer) -> None:
         ]
         table("What was recorded", ("Id", "At", "Kind", "What"), told)
     table("Lineage", ("What", "Digest"), answer.lineage)
+
+
+def _draw_model(answer: Answer) -> None:
+    """Write what the model of a bundle was asked and what it answered; why it did stands above."""
+    ask, reply = answer.ask, answer.reply
+    if ask is None:
+        return
+    rows = [("bundle", ask.bundle), ("ask", ask.id.hex()[:12])]
+    if reply is None:
+        rows.append(("answer", "not recorded"))
+    else:
+        rows += [
+            ("answer", reply.id.hex()[:12]),
+            ("reply", f"{reply.reply.value} {reply.text}".rstrip()),
+            ("output", ", ".join(f"{value:.9g}" for value in reply.outputs) or "none"),
+        ]
+    asked = ", ".join(f"{value:.6g}" for value in ask.features)
+    table("What the model was asked, and what it answered", ("", ""), [*rows, ("asked", asked)])
 
 
 def _draw_checks(verdict: Verdict, checks: tuple[Check, ...]) -> None:

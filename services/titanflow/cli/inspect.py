@@ -205,10 +205,12 @@ def session_rm(name: str, *, yes: bool) -> None:
 def contender_list(folder: Path | None, output: Format) -> None:
     """List the contenders of a folder, with the policies that select them."""
     from titanflow.core.risk.gate import Gate
+    from titanflow.core.risk.policy import effective_tiers
     from titanflow.runtime.plan import prepare
 
     plan = prepare(folder or example_folder(), None)
     gate = Gate(plan.ground, plan.policies)
+    tiers = effective_tiers(plan.ground, plan.policies)
     rows = [
         {
             "name": e.name,
@@ -216,7 +218,7 @@ def contender_list(folder: Path | None, output: Format) -> None:
             "recipe": e.rule,
             "parameters": dict(e.parameters),
             "tier": e.tier.value,
-            "effectiveTier": gate.effective_tier(e.index).value,
+            "effectiveTier": tiers[e.index].value,
             "policies": list(gate.policies_of(e.index)),
             "recipeHash": e.recipe_hash,
         }

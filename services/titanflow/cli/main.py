@@ -30,6 +30,10 @@ data_app = typer.Typer(
 app.add_typer(session_app, name="session")
 app.add_typer(contender_app, name="contender")
 app.add_typer(data_app, name="data")
+bundle_app = typer.Typer(
+    help="Bundles: signed archives of models as ONNX graphs.", no_args_is_help=True
+)
+app.add_typer(bundle_app, name="bundle")
 
 Output = Annotated[Format, typer.Option("-o", "--output", help="How to write the result.")]
 Folder = Annotated[
@@ -218,6 +222,109 @@ def data_check(
     from titanflow.cli.data import data_check as run
 
     run(source, output)
+
+
+BundleName = Annotated[
+    str, typer.Argument(help="An archive's file, or the name of a ModelBundle in the folder.")
+]
+Keys = Annotated[
+    list[Path] | None,
+    typer.Option("--keys", help="Folder of trusted public keys; the folder's own come after."),
+]
+
+
+@bundle_app.command("keygen")
+def bundle_keygen(
+    key_id: Annotated[str, typer.Argument(help="What the key is called.")],
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Folder to write to. Default: .titanflow/keys.")
+    ] = None,
+) -> None:
+    """Make a pair of ed25519 keys: KEY.key to sign with, KEY.pub to be trusted."""
+    from titanflow.cli.bundle import keygen as run
+
+    run(key_id, folder)
+
+
+@bundle_app.command("build")
+def bundle_build(
+    folder: Annotated[
+        Path, typer.Argument(help="Folder with model.onnx, manifest.json and golden.f32.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder to write to. Default: .titanflow/bundles.")
+    ] = None,
+) -> None:
+    """Pack a graph of your own into an archive: exit 6 if a check refuses it."""
+    from titanflow.cli.bundle import build as run
+
+    run(folder, out)
+
+
+@bundle_app.command("sign")
+def bundle_sign(
+    archive: Annotated[Path, typer.Argument(help="The archive's file.")],
+    key: Annotated[Path, typer.Option("--key", help="File of the private key.")],
+    key_id: Annotated[
+        str, typer.Option("--key-id", help="Name of the key. Default: that of the file.")
+    ] = "",
+) -> None:
+    """Sign the SHA-256 of an archive; the signature is written beside it."""
+    from titanflow.cli.bundle import sign_file as run
+
+    run(archive, key, key_id)
+
+
+@bundle_app.command("verify")
+def bundle_verify(
+    bundle: BundleName,
+    folder: Folder = None,
+    keys: Keys = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Take every step from signature to golden vectors: exit 0, or 6 if one refuses."""
+    from titanflow.cli.bundle import verify as run
+
+    run(bundle, folder, keys or [], output)
+
+
+@bundle_app.command("list")
+def bundle_list(folder: Folder = None, output: Output = Format.TABLE) -> None:
+    """List the bundles of a folder of manifests, and those made on this machine."""
+    from titanflow.cli.bundle import list_all as run
+
+    run(folder, output)
+
+
+@bundle_app.command("show")
+def bundle_show(
+    bundle: BundleName,
+    folder: Folder = None,
+    keys: Keys = None,
+    output: Output = Format.TABLE,
+    manifest: Annotated[
+        bool, typer.Option("--manifest", help="Write the ModelBundle for it, as YAML.")
+    ] = False,
+) -> None:
+    """Show features, output, lineage and measures of a bundle, the naive forecast beside them."""
+    from titanflow.cli.bundle import show as run
+
+    run(bundle, folder, keys or [], output, manifest=manifest)
+
+
+@app.command()
+def train(
+    recipe: Annotated[Path, typer.Argument(help="Recipe, such as examples/models/lightgbm.yaml.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder to write to. Default: .titanflow/bundles.")
+    ] = None,
+    key: Annotated[Path | None, typer.Option("--key", help="Private key to sign with.")] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Train a model on bundled data and pack it as a bundle. Needs the extra [train]."""
+    from titanflow.cli.bundle import train as run
+
+    run(recipe, out, key, output)
 
 
 def main() -> NoReturn:

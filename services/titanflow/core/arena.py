@@ -14,31 +14,139 @@ only `trade` makes orders, and it hears nothing but verdicts.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 
 from titanflow.core.base.errors import InvariantError
 from titanflow.core.base.ident import derive
 from titanflow.core.contender.decide import Decide
 from titanflow.core.contender.protocol import Contender
 from titanflow.core.execution.desk import Trade
-from titanflow.core.facts import Belief, Checkpoint, Fact, Signal, Standing
+from titanflow.core.facts import Ask, Belief, Checkpoint, Fact, Signal, Standing
 from titanflow.core.ledger.books import Post
 from titanflow.core.perception.belief import Perceive
 from titanflow.core.perception.features import FeatureSchema
 from titanflow.core.risk.gate import Gate
+from titanflow.core.risk.policy import effective_tiers
 from titanflow.core.scoring.leaderboard import Score
 from titanflow.core.spec.ground import Ground
 from titanflow.core.spec.policy import PolicySpec
-from titanflow.core.spec.words import Tier
 from titanflow.core.stage import Stage
 
 DEPTH_MAX = 16
 """Longest chain of facts within one turn; the longest legal one is 9 (a bar that breaks a limit,
 whose flattening order is refused). More means that stages answer each other in a circle."""
 
-RECOMPUTED = (Belief, Signal)
+RECOMPUTED = (Ask, Belief, Signal)
 """Facts that are not recorded: `titanflow why` computes them again, exactly."""
 
+LINE = ("trade", "gate", "post", "score", "perceive", "decide")
+"""The stages in the order in which each fact is offered to them."""
+
 Handle = Callable[[Fact], Sequence[Fact]]
+
+
+class Line:
+    """Some stages of one arena: all of them in a simulation, a part of them in a pod.
+
+    `silent` are the types of fact that are delivered inside and not told outside. `asked` collects
+    asks, which whoever drives the line takes out and answers.
+    """
+
+    def __init__(self, stages: Sequence[Stage], silent: Sequence[type[Fact]] = RECOMPUTED) -> None:
+        self.stages = tuple(sorted(stages, key=lambda stage: LINE.index(stage.name)))
+        self.asked: list[Ask] = []
+        self._silent = frozenset(silent)
+        self._routes: dict[type[Fact], tuple[Handle, ...]] = {}
+
+    @property
+    def consumes(self) -> frozenset[type[Fact]]:
+        """Give the types of fact that any of the stages reads."""
+        return frozenset[type[Fact]]().union(*(stage.consumes for stage in self.stages))
+
+    def deliver(self, fact: Fact, said: list[Fact], depth: int = 0) -> None:
+        """Offer *fact* to the stages and append what follows to *said*, depth first.
+
+        Raises: InvariantError if the stages answer each other in a circle.
+        """
+        if depth > DEPTH_MAX:
+            raise InvariantError(f"facts go round in a circle: {fact!r}")
+        kind = type(fact)
+        handles = self._routes.get(kind)
+        if handles is None:
+            handles = self._route(kind)
+        for handle in handles:
+            for out in handle(fact):
+                if type(out) not in self._silent:
+                    said.append(out)
+                if type(out) is Ask:
+                    self.asked.append(out)
+                self.deliver(out, said, depth + 1)
+
+    def digests(self) -> tuple[tuple[str, bytes], ...]:
+        """Return name and digest of each stage."""
+        return tuple((stage.name, stage.digest()) for stage in self.stages)
+
+    def _route(self, kind: type[Fact]) -> tuple[Handle, ...]:
+        handles = tuple(stage.handle for stage in self.stages if kind in stage.consumes)
+        self._routes[kind] = handles
+        return handles
+
+
+class Stages:
+    """Makes the stages of one arena, each when it is asked for, and wires those that must meet.
+
+    `score` reads the books of `post`, so the two are always made together.
+    """
+
+    def __init__(
+        self,
+        ground: Ground,
+        policies: Mapping[str, PolicySpec],
+        contenders: Callable[[], Sequence[Contender]],
+        schema: FeatureSchema,
+    ) -> None:
+        self.ground = ground
+        self._policies, self._contenders, self._schema = policies, contenders, schema
+
+    @cached_property
+    def trade(self) -> Trade:
+        """Give the stage of orders and venues."""
+        return Trade(self.ground)
+
+    @cached_property
+    def gate(self) -> Gate:
+        """Give the stage of risk."""
+        return Gate(self.ground, self._policies)
+
+    @cached_property
+    def post(self) -> Post:
+        """Give the stage of books."""
+        return Post(self.ground)
+
+    @cached_property
+    def score(self) -> Score:
+        """Give the stage of standings."""
+        return Score(self.ground, self.post, effective_tiers(self.ground, self._policies))
+
+    @cached_property
+    def perceive(self) -> Perceive:
+        """Give the stage of beliefs."""
+        return Perceive(self.ground, self._schema)
+
+    @cached_property
+    def decide(self) -> Decide:
+        """Give the stage of contenders."""
+        return Decide(self.ground, self._schema, self._contenders())
+
+    def named(self, names: Sequence[str]) -> tuple[Stage, ...]:
+        """Return the stages of these names.
+
+        Raises: InvariantError for a name that is none.
+        """
+        unknown = [name for name in names if name not in LINE]
+        if unknown:
+            raise InvariantError(f"no stage is called {unknown[0]!r}")
+        return tuple(getattr(self, name) for name in names)
 
 
 class Arena:
@@ -52,35 +160,29 @@ class Arena:
         schema: FeatureSchema,
     ) -> None:
         self.ground = ground
-        self.trade = Trade(ground)
-        self.gate = Gate(ground, policies)
-        self.post = Post(ground)
-        self.score = Score(ground, self.post)
-        self.perceive = Perceive(ground, schema)
-        self.decide = Decide(ground, schema, contenders)
-        self.line: tuple[Stage, ...] = (
-            self.trade,
-            self.gate,
-            self.post,
-            self.score,
-            self.perceive,
-            self.decide,
-        )
+        made = Stages(ground, policies, lambda: contenders, schema)
+        self.trade, self.gate, self.post = made.trade, made.gate, made.post
+        self.score, self.perceive, self.decide = made.score, made.perceive, made.decide
+        self.line = Line(made.named(LINE))
         self.turns = 0
-        self._routes: dict[type[Fact], tuple[Handle, ...]] = {}
+
+    @property
+    def asked(self) -> list[Ask]:
+        """Give the asks since the driver last took them; each comes back as an Answer."""
+        return self.line.asked
 
     def open(self, at: int) -> list[Fact]:
         """Return the facts of the opening: every contender's capital is posted."""
         said: list[Fact] = []
         for fact in self.post.open(at):
             said.append(fact)
-            self._deliver(fact, said, 0)
+            self.line.deliver(fact, said)
         return said
 
     def take(self, fact: Fact) -> list[Fact]:
         """Deliver one input fact; return it and all recorded facts that followed, in order."""
         said = [fact]
-        self._deliver(fact, said, 0)
+        self.line.deliver(fact, said)
         self.turns += 1
         return said
 
@@ -92,29 +194,9 @@ class Arena:
             cause.at,
             cause.seen,
             self.turns,
-            tuple((stage.name, stage.digest()) for stage in self.line),
+            self.line.digests(),
         )
 
     def finish(self, at: int) -> tuple[Standing, ...]:
         """Return the final standings; no fact may be taken after."""
-        entrants = self.ground.entrants
-        tiers: list[Tier] = [self.gate.effective_tier(e.index) for e in entrants]
-        return self.score.finish(at, tiers, [self.gate.state(e.index) for e in entrants])
-
-    def _deliver(self, fact: Fact, said: list[Fact], depth: int) -> None:
-        if depth > DEPTH_MAX:
-            raise InvariantError(f"facts go round in a circle: {fact!r}")
-        kind = type(fact)
-        handles = self._routes.get(kind)
-        if handles is None:
-            handles = self._route(kind)
-        for handle in handles:
-            for out in handle(fact):
-                if type(out) not in RECOMPUTED:
-                    said.append(out)
-                self._deliver(out, said, depth + 1)
-
-    def _route(self, kind: type[Fact]) -> tuple[Handle, ...]:
-        handles = tuple(stage.handle for stage in self.line if kind in stage.consumes)
-        self._routes[kind] = handles
-        return handles
+        return self.score.finish(at)

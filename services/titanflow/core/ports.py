@@ -7,12 +7,13 @@ wires the stages hands over the object. Nothing here can change anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from titanflow.core.facts import Answer, Ask
 from titanflow.core.spec.words import Account, Side
 
 IntArray = NDArray[np.int64]
@@ -51,6 +52,14 @@ class Books(Protocol):
 
     def balance(self, contender: int, account: Account) -> int:
         """Return an account's balance; debit is positive."""
+        ...
+
+
+class Predictor(Protocol):
+    """What answers asks: graphs in this process, or a serving pod."""
+
+    def predict(self, asks: Sequence[Ask]) -> Sequence[Answer]:
+        """Return one answer to each ask, in their order; a failure is an answer as well."""
         ...
 
 

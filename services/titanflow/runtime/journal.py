@@ -2,7 +2,8 @@
 
 Layout (docs/journal.md): a magic line, then records. A record is a header of three little-endian
 u32 (length; length xor number xor a constant; CRC32C of the payload seeded with the record's
-number) and the payload, whose first byte is its kind: H head, F fact, B block, C closing record.
+number) and the payload, whose first byte is its kind: H head, T turn, F fact, B block, C closing
+record. Sessions of pods have turns: each says which pod said the facts behind it, because of what.
 A block record carries the BLAKE2b chain over all bytes since the one before; the closing record
 carries the count of facts and the last link, which is the digest of the journal.
 Nothing here knows what a fact means: that a journal is *right* is for `runtime.verify` to say.
@@ -11,7 +12,7 @@ Nothing here knows what a fact means: that a journal is *right* is for `runtime.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -21,6 +22,7 @@ import msgspec
 
 from titanflow.core.base.errors import AdapterError
 from titanflow.core.facts import (
+    Answer,
     Bar,
     CancelOrders,
     Checkpoint,
@@ -49,7 +51,7 @@ BLOCK_RECORDS: Final = 1024
 BUFFER_BYTES: Final = 1 << 18
 PAYLOAD_MAX: Final = 1 << 26
 """Largest payload, 64 MiB: the head of an arena with 10,000 contenders has 20."""
-HEAD, FACT, BLOCK, CLOSE = b"H", b"F", b"B", b"C"
+HEAD, TURN, FACT, BLOCK, CLOSE = b"H", b"T", b"F", b"B", b"C"
 
 Recorded = (
     Bar
@@ -57,6 +59,7 @@ Recorded = (
     | Dividend
     | Quarantine
     | KillSwitch
+    | Answer
     | Intent
     | Verdict
     | Order
@@ -69,7 +72,7 @@ Recorded = (
     | Checkpoint
     | Standing
 )
-"""Every type of fact that a journal holds. Beliefs and signals are recomputed instead."""
+"""Every type of fact that a journal holds. Beliefs, asks and signals are recomputed instead."""
 
 encode_fact = msgspec.msgpack.Encoder().encode
 _decoder: msgspec.msgpack.Decoder[Fact] = msgspec.msgpack.Decoder(Recorded)
@@ -91,6 +94,23 @@ class Head(msgspec.Struct, frozen=True):
     python: tuple[tuple[str, str], ...]
     """Entry point and SHA-256 of the source of each contender's own class."""
     features: tuple[str, ...]
+    bundles: tuple[bytes, ...] = ()
+    """Canonical JSON of the contract of each bundle, with its digest, sorted by name."""
+    topology: bytes = b""
+    """Canonical JSON of the pods and what each hosts; empty where one thread ran everything."""
+
+
+class TurnRecord(msgspec.Struct, frozen=True, array_like=True):
+    """One turn of a pod: where its message stands, its inputs in order, how many facts follow."""
+
+    pod: str
+    number: int
+    stream: str
+    sequence: int
+    at: int
+    watermark: int
+    inputs: tuple[tuple[str, int], ...]
+    facts: int
 
 
 class Close(msgspec.Struct, frozen=True):
@@ -119,6 +139,14 @@ class JournalError(AdapterError):
 
 class TornTail(JournalError):  # noqa: N818 - the glossary's word
     """A journal ends inside a record, or without its closing record."""
+
+
+def decode_turn_record(body: bytes) -> TurnRecord:
+    """Return the turn in the body of a record of kind T.
+
+    Raises: msgspec.DecodeError, msgspec.ValidationError when the body holds none.
+    """
+    return msgspec.msgpack.decode(body, type=TurnRecord)
 
 
 def decode_fact(body: bytes) -> Fact:
@@ -152,6 +180,15 @@ class Writer:
         """
         self._append(FACT + encode_fact(fact))
         self.facts += 1
+
+    def turn(self, record: TurnRecord, facts: Iterable[Fact]) -> None:
+        """Append one turn and its facts.
+
+        Raises: as `append`.
+        """
+        self._append(TURN + msgspec.msgpack.encode(record))
+        for fact in facts:
+            self.append(fact)
 
     def close(self) -> str:
         """Write the closing record, close the file, return the digest in hexadecimal."""

@@ -1,18 +1,22 @@
 """What is to be run? Manifests, data and contenders, made ready for the driver, once.
 
 A plan comes from a folder of manifests, or from the head of a journal: the head holds every
-manifest, so a session can be derived again where the folder no longer is.
+manifest and the contract of every bundle, so a session can be derived again where the folder no
+longer is. Bundles are opened (and verified) only for a plan that comes from a folder.
 """
 
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
 import msgspec
 
+from titanflow.adapters.bundles.bundle import Bundle
+from titanflow.adapters.bundles.refusal import BundleRefusedError
 from titanflow.adapters.feeds.tape import Market, iter_events, load_market
 from titanflow.adapters.registry.controls import load_controls
 from titanflow.adapters.registry.folder import Loaded, load_folder, load_texts
@@ -24,13 +28,16 @@ from titanflow.core.contender.checks import CheckResult, run_checks
 from titanflow.core.contender.protocol import Contender
 from titanflow.core.facts import Bar, Fact, KillSwitch
 from titanflow.core.perception.features import FeatureSchema
+from titanflow.core.ports import Predictor
 from titanflow.core.risk.policy import check_policies
+from titanflow.core.spec.bundle import Contract, Contracts
 from titanflow.core.spec.compile import compile_ground
 from titanflow.core.spec.ground import Ground
 from titanflow.core.spec.policy import PolicySpec
 from titanflow.core.spec.words import KillScope, RecipeKind
 from titanflow.runtime.code import code_version, source_sha256
 from titanflow.runtime.journal import Head
+from titanflow.runtime.session import home
 
 FORMAT = 1
 CHECK_BARS = 400
@@ -40,14 +47,24 @@ CHECK_BARS = 400
 class Plan:
     """One session to be run; building contenders anew for each run keeps runs apart."""
 
-    def __init__(self, loaded: Loaded, controls: tuple[KillSwitch, ...] = ()) -> None:
+    def __init__(
+        self,
+        loaded: Loaded,
+        controls: tuple[KillSwitch, ...] = (),
+        contracts: Contracts | None = None,
+    ) -> None:
         self.loaded = loaded
         self.folder = loaded.folder
         self.controls = controls
         self.policies: Mapping[str, PolicySpec] = {m.name: m.spec for m in loaded.policies}
+        self._bundles: Sequence[Bundle] = ()
         try:
+            if contracts is None:
+                self._bundles = _open_bundles(loaded)
+                contracts = {bundle.contract.name: bundle.contract for bundle in self._bundles}
+            self.contracts = contracts
             self.ground: Ground = compile_ground(
-                loaded.arena.name, loaded.arena.spec, loaded.specs()
+                loaded.arena.name, loaded.arena.spec, loaded.specs(), contracts
             )
             check_policies(self.ground, self.policies)
             self._first: tuple[Contender, ...] | None = build_all(self.ground)
@@ -59,6 +76,22 @@ class Plan:
         """Return fresh contenders."""
         first, self._first = self._first, None
         return first if first is not None else build_all(self.ground)
+
+    def predictor(self) -> Predictor | None:
+        """Return what answers the asks of this plan's contenders; None if nobody asks.
+
+        Raises: SpecError if a graph does not load, or does not give its golden vectors.
+        """
+        used = {e.contract.digest for e in self.ground.entrants if e.contract is not None}
+        if not used or not self._bundles:
+            return None
+        from titanflow.adapters.models import Graphs
+
+        try:
+            return Graphs(bundle for bundle in self._bundles if bundle.contract.digest in used)
+        except BundleRefusedError as error:
+            do = "see `titanflow bundle verify`"
+            raise SpecError([Problem(str(error), str(self.folder), do)]) from error
 
     @cached_property
     def market(self) -> Market:
@@ -106,6 +139,7 @@ class Plan:
                 )
             ),
             features=tuple(self.schema.names),
+            bundles=tuple(canonical(contract) for _, contract in sorted(self.contracts.items())),
         )
 
     def switches(self, at: int) -> list[KillSwitch]:
@@ -118,6 +152,8 @@ class Plan:
         }
         active = self.ground.entrant_index()
         for manifest in self.loaded.manifests:
+            if manifest.kind not in scopes:
+                continue
             switch = manifest.spec.kill_switch
             gone = manifest.kind == "Contender" and manifest.name not in active
             if not switch.engaged or gone:
@@ -183,15 +219,20 @@ class Plan:
                 [Problem(f"no contender {name!r}", str(self.folder), f"one of: {names}")]
             )
         symbol = self.ground.instruments[entrant.instruments[0]].symbol
-        bars: list[Bar] = []
+        # Who trades by a bundle does nothing before its training window ends: half of the bars
+        # lie before that, to warm up.
+        start = entrant.contract.trade_from if entrant.contract is not None else 0
+        bars: deque[Bar] = deque(maxlen=CHECK_BARS)
+        after = 0
         for fact in self.events():
             if isinstance(fact, Bar) and fact.symbol == symbol:
                 bars.append(fact)
-                if len(bars) == CHECK_BARS:
+                after += fact.at >= start
+                if after >= (CHECK_BARS // 2 if start else CHECK_BARS):
                     break
         if not bars:
             raise self.nothing_to_do()
-        return run_checks(lambda: build(entrant), bars)
+        return run_checks(lambda: build(entrant), tuple(bars), self.predictor())
 
 
 def prepare(path: Path, controls: Path | None) -> Plan:
@@ -216,7 +257,24 @@ def plan_from_head(head: Head, folder: Path | None) -> Plan:
     if folder is not None:
         _importable(folder)
     texts = [msgspec.json.encode(msgspec.json.decode(text)) for text in head.manifests]
-    return Plan(load_texts(texts, folder or Path()))
+    contracts = [msgspec.json.decode(text, type=Contract) for text in head.bundles]
+    return Plan(
+        load_texts(texts, folder or Path()), contracts={found.name: found for found in contracts}
+    )
+
+
+def _open_bundles(loaded: Loaded) -> Sequence[Bundle]:
+    """Return the bundles of a folder, verified.
+
+    Raises: SpecError with what is wrong with each of them, at the line of its manifest.
+    """
+    if not loaded.bundles:
+        return ()
+    from titanflow.adapters.bundles.signing import KEYS, Trust
+    from titanflow.adapters.bundles.store import open_bundles
+
+    trust = Trust([loaded.folder / KEYS, home() / KEYS])
+    return open_bundles({m.name: m.spec for m in loaded.bundles}, loaded.folder, trust)
 
 
 def _importable(folder: Path) -> None:

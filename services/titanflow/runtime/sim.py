@@ -3,18 +3,31 @@
 The driver is the same for a live replay, for verification and for `why`: it begins (capital,
 kill switches of the manifests), steps (one input fact, everything that follows, a checkpoint now
 and then), and ends (a last checkpoint, the standings). What it returns is what a journal holds.
+What a turn asks is answered before the next event: each Answer is an input of its own, in the order
+of the asks. A replay predicts; verification and `why` take the recorded answers and ask nobody.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 
 import msgspec
 
 from titanflow.core.arena import Arena
 from titanflow.core.base.errors import InvariantError
-from titanflow.core.facts import Bar, Dividend, Fact, KillSwitch, Quarantine, Split, Standing
+from titanflow.core.contender.model import answer_to
+from titanflow.core.facts import (
+    Answer,
+    Ask,
+    Bar,
+    Dividend,
+    Fact,
+    KillSwitch,
+    Quarantine,
+    Split,
+    Standing,
+)
 from titanflow.core.health import Invariants
 from titanflow.runtime.plan import Plan
 
@@ -22,7 +35,7 @@ CHECKPOINT_TURNS = 4096
 """Turns between two checkpoints; each costs about a millisecond and is checked by `verify`."""
 CHECK_TURNS = 1024
 """Turns between two checks of all invariants in a session; tests check after every turn."""
-INPUTS = (Bar, Split, Dividend, Quarantine, KillSwitch)
+INPUTS = (Bar, Split, Dividend, Quarantine, KillSwitch, Answer)
 """Types of fact that enter the arena from outside."""
 PROGRESS_EVENTS = 512
 
@@ -55,6 +68,8 @@ class Driver:
         self.invariants = Invariants(plan.ground)
         self._check_turns = check_turns
         self._last: Fact | None = None
+        self.open: deque[Ask] = deque()
+        """Asks without an answer yet, in the order in which they must be answered."""
 
     def begin(self, at: int) -> list[Fact]:
         """Open the books at *at* and apply the kill switches that the manifests engage."""
@@ -66,10 +81,16 @@ class Driver:
     def step(self, fact: Fact) -> list[Fact]:
         """Take one input fact; return it, what followed, and a checkpoint when one is due.
 
-        Raises: InvariantError when the state of the stages contradicts the record.
+        Raises: InvariantError when the state of the stages contradicts the record, or when an
+        answer is missing, was not asked for, or is to another ask than the one whose turn it is.
         """
+        if self.open or isinstance(fact, Answer):
+            self._settle(fact)
         said = self._watch(self.arena.take(fact))
         self._last = fact
+        if self.arena.asked:
+            self.open.extend(self.arena.asked)
+            self.arena.asked.clear()
         turns = self.arena.turns
         if turns % self._check_turns == 0:
             self.check()
@@ -81,6 +102,8 @@ class Driver:
         """Check everything once more; return the last checkpoint and the standings."""
         if self._last is None:
             raise InvariantError("a session without events has no end")
+        if self.open:
+            raise InvariantError(_missing(self.open[0]))
         self.check()
         return [self.arena.checkpoint(self._last), *self.arena.finish(self._last.at)]
 
@@ -94,11 +117,31 @@ class Driver:
         if self.invariants.broken:
             raise InvariantError("; ".join(self.invariants.messages))
 
+    def _settle(self, fact: Fact) -> None:
+        """Strike off the ask that *fact* answers."""
+        if not isinstance(fact, Answer):
+            raise InvariantError(_missing(self.open[0]))
+        if not self.open:
+            raise InvariantError(f"nobody asked for the answer {fact.id.hex()[:12]}")
+        ask = self.open.popleft()
+        wanted = answer_to(ask, fact.reply, fact.outputs, fact.parts, fact.text)
+        # When it was seen is the driver's own business: in pods an answer takes its time.
+        if fact != msgspec.structs.replace(wanted, seen=fact.seen) or fact.seen < ask.seen:
+            what = f"the answer {fact.id.hex()[:12]} of {fact.contender} on {fact.symbol}"
+            raise InvariantError(
+                f"{what} by bundle {fact.bundle[:12]} does not answer the ask of {ask.contender} "
+                f"on {ask.symbol} to bundle {ask.bundle[:12]}"
+            )
+
     def _watch(self, said: list[Fact]) -> list[Fact]:
         observe = self.invariants.observe
         for fact in said:
             observe(fact)
         return said
+
+
+def _missing(ask: Ask) -> str:
+    return f"the answer to {ask.contender}'s ask {ask.id.hex()[:12]} on {ask.symbol} is missing"
 
 
 def run(
@@ -112,6 +155,7 @@ def run(
     Raises: SpecError if the sources hold no event at all.
     """
     driver = Driver(plan)
+    predictor = plan.predictor()
     counts: Counter[str] = Counter()
     taken = 0
 
@@ -120,10 +164,18 @@ def run(
             counts[type(fact).__name__] += 1
             sink(fact)
 
+    def answer() -> None:
+        if predictor is None:
+            raise InvariantError(_missing(driver.open[0]))
+        for reply in predictor.predict(tuple(driver.open)):
+            record(driver.step(reply))
+
     for fact in plan.with_controls(events):
         if taken == 0:
             record(driver.begin(fact.at))
         record(driver.step(fact))
+        while driver.open:
+            answer()
         taken += 1
         if progress is not None and taken % PROGRESS_EVENTS == 0:
             progress(Progress(taken, fact.at), driver)

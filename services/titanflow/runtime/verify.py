@@ -1,9 +1,10 @@
 """Is a journal right? Everything in it is derived again, and compared byte by byte.
 
-Three questions, in this order at every record: is it undamaged (header, CRC, chain)? If it is an
-input, is it what the source says? If it is anything else, is it what the stages say when they are
-given the same inputs? The first record that fails is named. So a fill that was altered, with all
-checksums made to fit, is found as surely as a flipped bit.
+In this order at every record: is it undamaged (header, CRC, chain)? If it is an input, is it what
+the source says? If it is the answer of a model, does it answer what the stages asked, in its turn?
+If it is anything else, is it what the stages say when they are given the same inputs? The first
+record that fails is named. So a fill that was altered, with all checksums made to fit, is found as
+surely as a flipped bit. What a model answered is taken as recorded: nobody is asked again.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from titanflow.core.base.errors import TitanFlowError
-from titanflow.core.facts import Checkpoint, Fact, KillSwitch, Standing
+from titanflow.core.facts import Answer, Checkpoint, Fact, KillSwitch, Standing
 from titanflow.runtime.code import code_version
 from titanflow.runtime.journal import (
     CLOSE,
@@ -112,7 +113,7 @@ class _Rederivation:
             raise _DiffersError(record, f"{describe(fact)} follows from nothing before it")
 
     def _from_source(self, record: Record, fact: Fact) -> None:
-        if self._source is None or isinstance(fact, KillSwitch):
+        if self._source is None or isinstance(fact, KillSwitch | Answer):
             return
         said = next(self._source, None)
         if said is None:
@@ -126,7 +127,10 @@ class _Rederivation:
             rest = next(self._source, None)
             if rest is not None:
                 raise _DiffersError(record, f"{describe(rest)} of the source is missing before it")
-        self._expected.extend(self._driver.end())
+        try:
+            self._expected.extend(self._driver.end())
+        except TitanFlowError as error:
+            raise _DiffersError(record, f"the stages refuse to end here: {error}") from error
 
 
 def verify(
@@ -170,7 +174,15 @@ def _prepare(record: Record, folder: Path | None, notes: list[str]) -> _Rederiva
         notes.append(f"recorded by code {head.code}, derived again by {code_version()}")
     # The sources may be gone: what they were is the head's own word, compared further down.
     fresh = plan.head(head.data)
-    for name in ("format", "arena", "seed", "manifests_digest", "python", "features"):
+    for name in (
+        "format",
+        "arena",
+        "seed",
+        "manifests_digest",
+        "python",
+        "features",
+        "bundles",
+    ):
         if getattr(fresh, name) != getattr(head, name):
             raise _DiffersError(
                 record,

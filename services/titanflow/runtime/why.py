@@ -1,13 +1,14 @@
 """Why did that happen? Collects what led to one fact and what followed, and recomputes the rest.
 
 Beliefs, signals and HOLD decisions are not in the journal: the session is run again from its own
-inputs up to the decision, and what the contender then thinks is what it thought. Nothing here
+inputs up to the decision, and what the contender then thinks is what it thought. What a model was
+asked is computed again as well, and what it answered is taken from the journal. Nothing here
 guesses: each number is in the journal or follows from it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -21,7 +22,9 @@ from titanflow.core.base.instant import (
     format_instant,
     parse_instant,
 )
+from titanflow.core.facts import Answer as ModelAnswer
 from titanflow.core.facts import (
+    Ask,
     Belief,
     Entry,
     Fact,
@@ -60,6 +63,10 @@ class Answer(msgspec.Struct, frozen=True):
     sentence: str
     checks: tuple[Check, ...] = ()
     """Every question that risk asked about the intent, in the order of the rules."""
+    ask: Ask | None = None
+    """What the model of a bundle was asked, where one was."""
+    reply: ModelAnswer | None = None
+    """What it answered."""
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -94,7 +101,11 @@ def explain(path: Path, folder: Path | None, question: Question) -> Answer:
     witness = _Witness()
     if question.ident:
         subject = _find(path, question.ident.lower())
-        related = _related(path, subject)
+        if isinstance(subject, ModelAnswer):
+            moment = _Moment(subject.contender, subject.symbol, subject.at, subject.at)
+            related = _followers(path, _think(path, plan, moment, witness))
+        else:
+            related = _related(path, subject)
     else:
         subject = _think(path, plan, _moment(question), witness)
         related = _followers(path, subject)
@@ -120,6 +131,8 @@ def explain(path: Path, folder: Path | None, question: Question) -> Answer:
         lineage=_lineage(head, plan, subject),
         sentence=_sentence(subject, signal, verdict, related),
         checks=() if verdict is None else witness.checks.get(verdict.id, ()),
+        ask=witness.ask,
+        reply=witness.reply,
     )
 
 
@@ -250,6 +263,17 @@ class _Witness:
         self.signal: Signal | None = None
         self.belief: Belief | None = None
         self.checks: dict[Id, tuple[Check, ...]] = {}
+        self.ask: Ask | None = None
+        self.reply: ModelAnswer | None = None
+
+    def meet(self, fact: Fact, asks: Iterable[Ask], moment: _Moment) -> None:
+        """Take note of what was asked in *moment* after *fact*, and of the answer to that."""
+        if isinstance(fact, ModelAnswer) and self.ask is not None and fact.cause == self.ask.id:
+            self.reply = fact
+        for ask in asks:
+            mine = (ask.contender, ask.symbol) == (moment.contender, moment.symbol)
+            if mine and moment.start <= ask.at <= moment.end:
+                self.ask, self.reply = ask, None
 
     def attend(self, driver: Driver, moment: _Moment) -> None:
         """Listen to *driver* for what is said in *moment*."""
@@ -286,6 +310,7 @@ def _run_again(path: Path, plan: Plan, moment: _Moment, witness: _Witness) -> No
         if fact.at > moment.end:
             break
         driver.step(fact)
+        witness.meet(fact, driver.open, moment)
 
 
 def _think(path: Path, plan: Plan, moment: _Moment, witness: _Witness) -> Signal:
@@ -319,6 +344,8 @@ def _lineage(head: Head, plan: Plan, subject: Fact) -> tuple[tuple[str, str], ..
     for entrant in plan.ground.entrants:
         if entrant.name == contender:
             rows.insert(0, ("recipe", entrant.recipe_hash))
+            if (bundle := entrant.contract) is not None:
+                rows.insert(1, (f"bundle {bundle.name} {bundle.version}", bundle.digest))
     rows += [(f"python {name}", digest) for name, digest in head.python]
     return tuple(rows)
 

@@ -19,6 +19,7 @@ from titanflow.adapters.registry.words import Fault, Place, nearest, path_of, sa
 from titanflow.core.base.errors import Problem, SpecError
 from titanflow.core.base.ident import canonical, digest
 from titanflow.core.spec.arena import ArenaSpec
+from titanflow.core.spec.bundle import BundleSpec
 from titanflow.core.spec.common import API_VERSION, Metadata, SpecModel, problems_of
 from titanflow.core.spec.compile import CONTENDERS_MAX
 from titanflow.core.spec.contender import ContenderSpec
@@ -34,11 +35,11 @@ KINDS: dict[str, type[SpecModel]] = {
     "Arena": ArenaSpec,
     "Contender": ContenderSpec,
     "RiskPolicy": PolicySpec,
+    "ModelBundle": BundleSpec,
 }
-KINDS_NOT_BUILT = frozenset({"ModelBundle"})
 
 _TOP = ("apiVersion", "kind", "metadata", "spec")
-_PLACED = re.compile(r"(Arena|Contender|RiskPolicy)/(\S+)(?: (\S+))?")
+_PLACED = re.compile(r"(Arena|Contender|RiskPolicy|ModelBundle)/(\S+)(?: (\S+))?")
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 S = TypeVar("S", bound=SpecModel)
@@ -79,7 +80,7 @@ class Manifest(msgspec.Struct, Generic[S], frozen=True):
 
 
 class Loaded(msgspec.Struct, frozen=True):
-    """All manifests of a folder; contenders and policies in the order of their names."""
+    """All manifests of a folder; contenders, policies, bundles in the order of their names."""
 
     folder: Path
     """Where relative files of the manifests begin."""
@@ -87,6 +88,7 @@ class Loaded(msgspec.Struct, frozen=True):
     arena: Manifest[ArenaSpec]
     contenders: tuple[Manifest[ContenderSpec], ...]
     policies: tuple[Manifest[PolicySpec], ...]
+    bundles: tuple[Manifest[BundleSpec], ...]
     digests: dict[str, str]
     """Digest of each manifest, by `Kind/name`, sorted."""
 
@@ -97,8 +99,8 @@ class Loaded(msgspec.Struct, frozen=True):
 
     @property
     def manifests(self) -> tuple[Manifest[Any], ...]:
-        """Give every manifest: arena, contenders, policies."""
-        return (self.arena, *self.contenders, *self.policies)
+        """Give every manifest: arena, contenders, policies, bundles."""
+        return (self.arena, *self.contenders, *self.policies, *self.bundles)
 
     def specs(self) -> dict[str, tuple[ContenderSpec, Mapping[str, str]]]:
         """Return spec and labels of each contender, as `compile_ground` takes them."""
@@ -156,14 +158,16 @@ def _loaded(reading: _Reading, folder: Path, files: tuple[str, ...]) -> Loaded:
         raise SpecError(_bounded(reading.problems))
     contenders = tuple(reading.of("Contender", ContenderSpec))
     policies = tuple(reading.of("RiskPolicy", PolicySpec))
+    bundles = tuple(reading.of("ModelBundle", BundleSpec))
     (arena,) = reading.of("Arena", ArenaSpec)
-    everything: tuple[Manifest[Any], ...] = (arena, *contenders, *policies)
+    everything: tuple[Manifest[Any], ...] = (arena, *contenders, *policies, *bundles)
     return Loaded(
         folder=folder,
         files=files,
         arena=arena,
         contenders=contenders,
         policies=policies,
+        bundles=bundles,
         digests={f"{m.kind}/{m.name}": m.digest() for m in everything},
     )
 
@@ -304,8 +308,6 @@ def _head(content: Mapping[str, object]) -> Iterator[Fault]:
         yield Fault(("apiVersion",), f"unknown version {version!r}", f"write {API_VERSION}")
     if not isinstance(kind, str):
         yield Fault(("kind",), "a word is expected", nearest("", KINDS))
-    elif kind in KINDS_NOT_BUILT:
-        yield Fault(("kind",), f"{kind} is not built yet", f"built: {', '.join(KINDS)}")
     elif kind not in KINDS:
         yield Fault(("kind",), f"unknown word {kind!r}", nearest(kind, KINDS))
 

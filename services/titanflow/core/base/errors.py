@@ -39,5 +39,9 @@ class AdapterError(TitanFlowError):
     """The world's failure: a file that cannot be read, a disk that is full."""
 
 
+class WireError(AdapterError):
+    """Bytes that are no turn of ours, or a turn that has no bytes; says what is wrong and where."""
+
+
 class InvariantError(TitanFlowError):
     """A broken promise of our own: crash and restart from the record. Caught only outermost."""

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 
 from titanflow.core.base.errors import Problem, SpecError
+from titanflow.core.contender.model import BundleContender
 from titanflow.core.contender.protocol import Contender
 from titanflow.core.contender.rules import ASCENDING, RULES, Parameter
 from titanflow.core.perception.features import FeatureSchema, parse_feature
@@ -31,6 +32,9 @@ def build(entrant: Entrant) -> Contender:
     where = f"contender {entrant.name!r}"
     if entrant.kind is RecipeKind.RULES:
         contender: Contender = _rule(entrant, f"{where}: spec.recipe.rules")
+    elif entrant.kind is RecipeKind.MODEL:
+        assert entrant.contract is not None  # the ground is not compiled without it
+        contender = BundleContender(entrant.contract, entrant.min_confidence)
     else:
         contender = _python(entrant, f"{where}: spec.recipe.python")
     _check_features(contender.features, where)

@@ -18,6 +18,7 @@ from titanflow.core.base.ident import derive
 from titanflow.core.contender.protocol import Contender, Opinion, View, Wish
 from titanflow.core.contender.rehearsal import Heard, Rehearsal
 from titanflow.core.facts import Bar
+from titanflow.core.ports import Predictor
 
 BARS_MIN = 60
 """Fewest bars that say anything; give 200 or more, so that every feature gets warm."""
@@ -35,6 +36,16 @@ CUTS = (0.35, 0.5, 0.8)
 Factory = Callable[[], Contender]
 
 
+class _Casting:
+    """A factory, and who answers what its contenders ask."""
+
+    def __init__(self, make: Factory, predictor: Predictor | None) -> None:
+        self._make, self.predictor = make, predictor
+
+    def __call__(self) -> Contender:
+        return self._make()
+
+
 class CheckResult(msgspec.Struct, frozen=True):
     """What one check found."""
 
@@ -44,28 +55,36 @@ class CheckResult(msgspec.Struct, frozen=True):
     """What is wrong and what to do; empty when the check passed."""
 
 
-def run_checks(factory: Factory, bars: Sequence[Bar]) -> list[CheckResult]:
+def run_checks(
+    factory: Factory, bars: Sequence[Bar], predictor: Predictor | None = None
+) -> list[CheckResult]:
     """Return the result of every check, in a fixed order.
 
     *factory* makes a fresh contender with the same parameters each time. *bars* are in the order of
-    time and may be of several instruments.
+    time and may be of several instruments. *predictor* answers those that trade by a bundle.
 
     Raises: ValueError if there are fewer than 60 bars.
     """
     if len(bars) < BARS_MIN:
         raise ValueError(f"at least {BARS_MIN} bars are needed, got {len(bars)}")
     results: list[CheckResult] = []
+    casting = _Casting(factory, predictor)
     for name, check in CHECKS.items():
         try:
-            text = check(factory, bars)
+            text = check(casting, bars)
         except Exception as error:  # noqa: BLE001 - whatever the contender raises is a finding
             text = f"{type(error).__name__}: {error}"
         results.append(CheckResult(name, not text, text))
     return results
 
 
+def _rehearsal(factory: Factory, contender: Contender, bars: Sequence[Bar]) -> Rehearsal:
+    predictor = factory.predictor if isinstance(factory, _Casting) else None
+    return Rehearsal(contender, [bar.symbol for bar in bars], predictor)
+
+
 def _play(factory: Factory, bars: Sequence[Bar]) -> list[Heard]:
-    return Rehearsal(factory(), [bar.symbol for bar in bars]).play(bars)
+    return _rehearsal(factory, factory(), bars).play(bars)
 
 
 def _differs(one: Sequence[Heard], other: Sequence[Heard]) -> int:
@@ -133,7 +152,7 @@ def does_not_look_ahead(factory: Factory, bars: Sequence[Bar]) -> str:
 
 def fast_lane_agrees(factory: Factory, bars: Sequence[Bar]) -> str:
     """Where there is a stance, it says the same as decide."""
-    slow = Rehearsal(_Watched(factory()), [bar.symbol for bar in bars]).play(bars)
+    slow = _rehearsal(factory, _Watched(factory()), bars).play(bars)
     at = _differs(_play(factory, bars), slow)
     return "" if at < 0 else f"stance() and decide() differ at bar {at}"
 
@@ -141,14 +160,14 @@ def fast_lane_agrees(factory: Factory, bars: Sequence[Bar]) -> str:
 def mutates_no_inputs(factory: Factory, bars: Sequence[Bar]) -> str:
     """It changes neither what it looks at nor its own list of features."""
     watched = _Watched(factory())
-    Rehearsal(watched, [bar.symbol for bar in bars]).play(bars)
+    _rehearsal(factory, watched, bars).play(bars)
     return watched.text
 
 
 def has_bounded_memory(factory: Factory, bars: Sequence[Bar]) -> str:
     """It does not grow with the number of bars."""
     contender = factory()
-    rehearsal = Rehearsal(contender, [bar.symbol for bar in bars])
+    rehearsal = _rehearsal(factory, contender, bars)
     rehearsal.play(bars)
     first = _size(contender)
     for round_number in range(1, 10):
@@ -162,7 +181,7 @@ def has_bounded_memory(factory: Factory, bars: Sequence[Bar]) -> str:
 def survives_a_restart(factory: Factory, bars: Sequence[Bar]) -> str:
     """Restored in the middle from a snapshot, it goes on as if nothing had happened."""
     middle = len(bars) // 2
-    first = Rehearsal(factory(), [bar.symbol for bar in bars])
+    first = _rehearsal(factory, factory(), bars)
     first.play(bars[:middle])
     second = first.resumed(factory())
     if second.decide.digest() != first.decide.digest():
@@ -272,6 +291,10 @@ class _Watched:
         self.inner = inner
         self.features = inner.features
         self.text = ""
+        # One that asks a bundle must be asked as it would be without somebody behind it.
+        for name in ("bundle", "ask", "answered"):
+            if hasattr(inner, name):
+                setattr(self, name, getattr(inner, name))
 
     def decide(self, view: View) -> Opinion | tuple[Wish, ...] | None:
         """Let the other decide, and compare what it saw before and after."""

@@ -5,6 +5,10 @@ or explicit wishes as they stand. Intents are only asked for here; risk answers 
 which contenders of one belief speak is drawn by a keyed chance, so no name is always first. The
 hot path asks a rule for its stance alone: signals with explanations are made for who listens, or on
 demand (`explain`), and none is stored.
+
+Who trades by a bundle asks first: all asks of one belief leave together, in an order drawn as well,
+and each Answer makes its contender speak in a turn of its own. A new belief about an instrument
+takes the place of an ask that still waits: an answer to the old one comes too late and is ignored.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ import msgspec
 
 from titanflow.core.base.chance import chance_bits
 from titanflow.core.base.errors import InvariantError, Problem, SpecError
-from titanflow.core.base.ident import Id, derive
+from titanflow.core.base.ident import NO_ID, Id, derive
 from titanflow.core.base.instant import NS_PER_SECOND
 from titanflow.core.contender.holding import Holding, OpenOrder, Seat
 from titanflow.core.contender.protocol import (
@@ -27,6 +31,8 @@ from titanflow.core.contender.protocol import (
 )
 from titanflow.core.contender.speaker import Speaker
 from titanflow.core.facts import (
+    Answer,
+    Ask,
     Belief,
     Entry,
     Explanation,
@@ -45,17 +51,18 @@ from titanflow.core.spec.words import OrderType, Origin, Side, Tier
 
 _STAGE = b"decide"
 
+_Pending = list[tuple[str, str, Id]]
 _HoldingState = tuple[int, int, int, int, list[OpenOrder]]
 _SeatState = tuple[str, int, bytes, list[tuple[str, _HoldingState]]]
-_State = tuple[list[Belief], list[_SeatState]]
+_State = tuple[list[Belief], list[_SeatState], _Pending]
 
 
 class Decide:
-    """Stage 3: beliefs become intents."""
+    """Stage 3: beliefs and answers become intents."""
 
     name = "decide"
     consumes: frozenset[type[Fact]] = frozenset(
-        {Belief, Fill, Order, OrderUpdate, Verdict, Split, Entry}
+        {Belief, Answer, Fill, Order, OrderUpdate, Verdict, Split, Entry}
     )
 
     def __init__(
@@ -94,9 +101,11 @@ class Decide:
         }
 
     def handle(self, fact: Fact) -> Sequence[Fact]:
-        """Ask everyone after a Belief; keep account of everything else."""
+        """Ask everyone after a Belief, one after an Answer; keep account of everything else."""
         if type(fact) is Belief:
             return self._believe(fact)
+        if type(fact) is Answer:
+            return self._hear(fact)
         handler = self._handlers.get(type(fact))
         if handler is not None:
             handler(fact)
@@ -122,8 +131,15 @@ class Decide:
             raise InvariantError(f"a belief about {belief.symbol!r} reached an arena without it")
         self._beliefs[belief.symbol] = belief
         spoken: list[tuple[Speaker, tuple[Wish, ...]]] = []
+        asked: list[tuple[Speaker, Ask]] = []
         for each in speakers:
             each.holding.see(belief)
+            if each.ask is not None:
+                question = each.question(belief)
+                each.pending = NO_ID if question is None else question.id
+                if question is not None:
+                    asked.append((each, question))
+                    continue
             if each.stance is None:
                 opinion = each.hear(belief)
                 wishes = each.wishes(opinion)
@@ -138,7 +154,23 @@ class Decide:
         if len(spoken) > 1:
             # Deciding shares no state, so only the order in which they speak needs the chance.
             spoken.sort(key=lambda pair: self._turn(belief, pair[0].holding.seat))
+        if asked:
+            asked.sort(key=lambda pair: self._turn(belief, pair[0].holding.seat))
+            return [*_intents(belief, spoken), *(question for _, question in asked)]
         return _intents(belief, spoken) if spoken else ()
+
+    def _hear(self, answer: Answer) -> Sequence[Fact]:
+        """Let the contender that asked speak; an answer that nobody waits for changes nothing."""
+        speaker = self._by_name.get((answer.contender, answer.symbol))
+        if speaker is None or speaker.pending == NO_ID or speaker.pending != answer.cause:
+            return ()
+        speaker.pending = NO_ID
+        opinion = speaker.hear_answer(answer)
+        belief = speaker.holding.belief
+        if speaker.listener is not None and belief is not None:
+            speaker.listener(_signal(speaker, answer, opinion), belief)
+        wishes = speaker.wishes(opinion)
+        return _intents(answer, [(speaker, wishes)]) if wishes else ()
 
     def _turn(self, belief: Belief, seat: Seat) -> tuple[int, str]:
         return chance_bits(self._seed, belief.id + seat.key, b"turn"), seat.name
@@ -218,11 +250,16 @@ class Decide:
             for seat, contender in zip(self._seats.values(), self._contenders, strict=True)
         ]
         beliefs = [self._beliefs[symbol] for symbol in self._speakers if symbol in self._beliefs]
-        return msgspec.msgpack.encode((beliefs, seats))
+        pending: _Pending = [
+            (*names, speaker.pending)
+            for names, speaker in self._by_name.items()
+            if speaker.pending != NO_ID
+        ]
+        return msgspec.msgpack.encode((beliefs, seats, pending))
 
     def load(self, snapshot: bytes) -> None:
         """Take over the state of a stage with the same ground, schema and contenders."""
-        beliefs, seats = msgspec.msgpack.decode(snapshot, type=_State)
+        beliefs, seats, pending = msgspec.msgpack.decode(snapshot, type=_State)
         if [name for name, _, _, _ in seats] != list(self._seats):
             raise ValueError("the snapshot belongs to an arena with other contenders")
         self._beliefs = {belief.symbol: belief for belief in beliefs}
@@ -235,17 +272,20 @@ class Decide:
                 seat.holdings[symbol].restore(state)
                 seat.holdings[symbol].belief = self._beliefs.get(symbol)
             _load(contender, kept)
+        waiting = {(contender, symbol): ask for contender, symbol, ask in pending}
+        for names, speaker in self._by_name.items():
+            speaker.pending = waiting.get(names, NO_ID)
 
 
-def _signal(speaker: Speaker, belief: Belief, opinion: Opinion | None) -> Signal:
+def _signal(speaker: Speaker, cause: Belief | Answer, opinion: Opinion | None) -> Signal:
     said = opinion or Opinion(Side.HOLD, 0.0, 0.0, text="no opinion")
     return Signal(
-        _signal_id(belief, speaker.holding.seat),
-        belief.id,
-        belief.at,
-        belief.at,
+        _signal_id(cause, speaker.holding.seat),
+        cause.id,
+        cause.at,
+        cause.at,
         speaker.holding.seat.name,
-        belief.symbol,
+        cause.symbol,
         said.side,
         float(said.score),
         float(said.strength),
@@ -256,26 +296,28 @@ def _signal(speaker: Speaker, belief: Belief, opinion: Opinion | None) -> Signal
     )
 
 
-def _signal_id(belief: Belief, seat: Seat) -> Id:
-    return derive(belief.id, b"decide:" + seat.key, 0)
+def _signal_id(cause: Belief | Answer, seat: Seat) -> Id:
+    return derive(cause.id, b"decide:" + seat.key, 0)
 
 
-def _intents(belief: Belief, spoken: list[tuple[Speaker, tuple[Wish, ...]]]) -> list[Intent]:
+def _intents(
+    cause: Belief | Answer, spoken: list[tuple[Speaker, tuple[Wish, ...]]]
+) -> list[Intent]:
     """Return the intents of all who spoke, in their order."""
     intents: list[Intent] = []
     for speaker, wishes in spoken:
         seat = speaker.holding.seat
-        signal = _signal_id(belief, seat)
+        signal = _signal_id(cause, seat)
         for wish in wishes:
-            ident = derive(belief.id, _STAGE, len(intents))
+            ident = derive(cause.id, _STAGE, len(intents))
             intents.append(
                 Intent(
                     ident,
                     signal,
-                    belief.at,
-                    belief.at,
+                    cause.at,
+                    cause.at,
                     seat.name,
-                    belief.symbol,
+                    cause.symbol,
                     wish.action,
                     wish.side,
                     wish.quantity_lots,
@@ -286,7 +328,7 @@ def _intents(belief: Belief, spoken: list[tuple[Speaker, tuple[Wish, ...]]]) -> 
                     wish.client_order_id or ident[:8].hex(),
                     wish.target,
                     Origin.CONTENDER,
-                    belief.at,
+                    cause.at,
                 )
             )
     return intents

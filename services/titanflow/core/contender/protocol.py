@@ -280,7 +280,10 @@ class Contender(Protocol):
     - `dump(self) -> bytes` and `load(self, snapshot: bytes) -> None` carry what the contender keeps
       between bars through a restart; without them it must keep nothing;
     - `stance(self, view: View) -> float | None` is the fast lane that the built-in rules use: the
-      strength alone, None for HOLD; `decide` must then agree with it.
+      strength alone, None for HOLD; `decide` must then agree with it;
+    - with `bundle: str`, the digest of a bundle: `ask(self, view) -> tuple[float, ...] | None` asks
+      its graph about these numbers in place of deciding, and `answered(self, view, answer) ->
+      Opinion` hears what came back; None means that `decide` is asked as usual.
     """
 
     @property

@@ -7,7 +7,9 @@ names the contender, the symbol and the time. The sense of a wish is for risk to
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import isfinite
 
+from titanflow.core.base.ident import NO_ID, derive
 from titanflow.core.base.instant import format_instant
 from titanflow.core.contender.holding import Holding
 from titanflow.core.contender.protocol import (
@@ -19,7 +21,7 @@ from titanflow.core.contender.protocol import (
     Wish,
 )
 from titanflow.core.contender.size import affordable_lots, change_lots, target_lots
-from titanflow.core.facts import Belief, Signal
+from titanflow.core.facts import Answer, Ask, Belief, Signal
 from titanflow.core.spec.words import IntentAction, Side, TimeInForce
 
 NUMBER_LIMIT = 2**62
@@ -35,7 +37,18 @@ WISHES_MAX = 100
 class Speaker:
     """One contender at one instrument: how to hear it, and what its answer means in lots."""
 
-    __slots__ = ("contender", "fraction_bps", "holding", "learn", "listener", "stance", "view")
+    __slots__ = (
+        "answered",
+        "ask",
+        "contender",
+        "fraction_bps",
+        "holding",
+        "learn",
+        "listener",
+        "pending",
+        "stance",
+        "view",
+    )
 
     def __init__(self, contender: Contender, holding: Holding) -> None:
         self.contender = contender
@@ -47,6 +60,13 @@ class Speaker:
         learn = getattr(contender, "learn", None)
         self.learn: Callable[[View, News], None] | None = learn
         self.listener: Callable[[Signal, Belief], None] | None = None
+        bundle = getattr(contender, "bundle", None)
+        ask = getattr(contender, "ask", None) if isinstance(bundle, str) else None
+        self.ask: Callable[[View], tuple[float, ...] | None] | None = ask
+        answered = getattr(contender, "answered", None)
+        self.answered: Callable[[View, Answer], Opinion] | None = answered
+        self.pending = NO_ID
+        """The ask that waits for its answer; a later belief takes its place."""
 
     def where(self, at: int) -> str:
         """Name the contender, the instrument and the time, for an error."""
@@ -70,6 +90,52 @@ class Speaker:
         if isinstance(said, tuple | list):
             said = Opinion(Side.HOLD, 0.0, 0.0, wishes=tuple(said))
         self._check(said, belief.at)
+        return said
+
+    def question(self, belief: Belief) -> Ask | None:
+        """Return what the contender asks about a belief, None if nothing.
+
+        Raises: ContenderError if it fails, or asks about what is no tuple of finite numbers.
+        """
+        if self.ask is None:
+            return None
+        try:
+            features = self.ask(self.view)
+            if features is None:
+                return None
+            sound = all(type(each) is float and isfinite(each) for each in features)
+        except Exception as error:
+            what = f"ask() failed: {type(error).__name__}: {error}"
+            do = "see the traceback above; features are NaN until view.warm"
+            raise ContenderError(what, self.where(belief.at), do) from error
+        if type(features) is not tuple or not sound:
+            what = f"ask() answered with {features!r:.80}"
+            do = "return a tuple of finite floats, or None while view.warm is false"
+            raise ContenderError(what, self.where(belief.at), do)
+        seat = self.holding.seat
+        return Ask(
+            derive(belief.id, b"ask:" + seat.key, 0),
+            belief.id,
+            belief.at,
+            belief.seen,
+            seat.name,
+            belief.symbol,
+            self.contender.bundle,  # type: ignore[attr-defined]
+            features,
+        )
+
+    def hear_answer(self, answer: Answer) -> Opinion:
+        """Return the contender's checked opinion on an answer.
+
+        Raises: ContenderError if it fails, or forms what is no opinion.
+        """
+        try:
+            said = self.answered(self.view, answer) if self.answered is not None else None
+        except Exception as error:
+            what = f"answered() failed: {type(error).__name__}: {error}"
+            raise ContenderError(what, self.where(answer.at), "see the traceback above") from error
+        self._check(said, answer.at)
+        assert isinstance(said, Opinion)  # by the check
         return said
 
     def hear_stance(self, at: int) -> float | None:

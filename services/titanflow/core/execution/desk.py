@@ -53,6 +53,7 @@ class _State(msgspec.Struct, array_like=True):
 
     epoch: int
     sent: int
+    splits: dict[str, int]
     tickets: list[Ticket]
     papers: list[PaperState]
 
@@ -76,6 +77,8 @@ class Trade:
         self._tick_values = tuple(i.tick_value for i in ground.instruments)
         self._sent = 0
         self._epoch = 0
+        self._splits: dict[str, int] = {}
+        """Time of the last split of each symbol: an order from before it has other lots."""
         self._cause = NO_ID
         self._seen = 0
         self._said: list[Fact] = []
@@ -99,6 +102,7 @@ class Trade:
             case CancelOrders():
                 self._cancel_all(fact.contender, fact.symbol, BROKER_OPTION, fact.text)
             case Split():
+                self._splits[fact.symbol] = fact.at
                 self._cancel_all("", fact.symbol, CORPORATE_ACTION, "SPLIT")
             case KillRuling():
                 self._epoch = max(self._epoch, fact.epoch)
@@ -129,7 +133,7 @@ class Trade:
     def dump(self) -> bytes:
         """Return the state."""
         papers = [paper.dump() for paper in self._floor]
-        state = _State(self._epoch, self._sent, list(self._tickets.values()), papers)
+        state = _State(self._epoch, self._sent, self._splits, list(self._tickets.values()), papers)
         return msgspec.msgpack.encode(state)
 
     def load(self, snapshot: bytes) -> None:
@@ -140,7 +144,7 @@ class Trade:
         state = msgspec.msgpack.decode(snapshot, type=_State)
         if len(state.papers) != len(self._floor):
             raise ValueError("the snapshot belongs to another ground")
-        self._epoch, self._sent = state.epoch, state.sent
+        self._epoch, self._sent, self._splits = state.epoch, state.sent, state.splits
         self._tickets.clear()
         for named in self._named:
             named.clear()
@@ -201,6 +205,8 @@ class Trade:
         named = self._named[owner]
         if verdict.kill_epoch < self._epoch:
             self._reject(ticket, verdict.at, RejectReason.BROKER_OPTION, "KILL:EPOCH")
+        elif verdict.at < self._splits.get(verdict.symbol, verdict.at):
+            self._reject(ticket, verdict.at, RejectReason.STALE_ORDER, "SPLIT")
         elif verdict.client_order_id in named:
             self._reject(ticket, verdict.at, RejectReason.DUPLICATE_ORDER, "DUPLICATE_ORDER")
         elif market and verdict.post_only:

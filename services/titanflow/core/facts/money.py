@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from titanflow.core.facts.fact import Fact
-from titanflow.core.spec.words import Account
+from titanflow.core.spec.words import Account, Occasion
 
 
 class Entry(Fact, frozen=True, array_like=True, tag=True, gc=False):
@@ -21,6 +21,8 @@ class Entry(Fact, frozen=True, array_like=True, tag=True, gc=False):
     currency: str
     symbol: str
     quantity_lots: int
+    occasion: Occasion = Occasion.FILL
+    """What it was posted for; `cause` is the very fact."""
 
 
 class Standing(Fact, frozen=True, array_like=True, tag=True, gc=False):

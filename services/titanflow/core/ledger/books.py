@@ -23,7 +23,7 @@ from titanflow.core.facts import Bar, Dividend, Entry, Fact, Fill, Split
 from titanflow.core.ledger.chart import INDEX, Posting, entry
 from titanflow.core.ports import IntArray
 from titanflow.core.spec.ground import Ground
-from titanflow.core.spec.words import Account
+from titanflow.core.spec.words import Account, Occasion
 from titanflow.native.ledger import Ledger
 
 FILLS_REMEMBERED = 4096
@@ -73,7 +73,8 @@ class Post:
             if entrant.capital
             for posting in self._ledger.deposit(entrant.index, entrant.capital)
         ]
-        return self._entries(postings, (self._ground.currency, ""), (NO_ID, at, at))
+        where = (self._ground.currency, "")
+        return self._entries(postings, where, (NO_ID, at, at), Occasion.CAPITAL)
 
     def handle(self, fact: Fact) -> Sequence[Fact]:
         """Post one fact.
@@ -90,12 +91,16 @@ class Post:
                 # It takes effect when trading starts at `at`: in the day that begins there.
                 postings = self._turn(i, session_day(fact.at + 1))
                 postings += self._ledger.split(i, fact.numerator, fact.denominator)
-                return self._entries(postings, self._where[i], (fact.id, fact.at, fact.seen))
+                return self._entries(
+                    postings, self._where[i], (fact.id, fact.at, fact.seen), Occasion.SPLIT
+                )
             if isinstance(fact, Dividend):
                 i = self._instruments[fact.symbol]
                 postings = self._turn(i, session_day(fact.at + 1))
                 postings += self._ledger.dividend(i, fact.amount)
-                return self._entries(postings, self._where[i], (fact.id, fact.at, fact.seen))
+                return self._entries(
+                    postings, self._where[i], (fact.id, fact.at, fact.seen), Occasion.DIVIDEND
+                )
         except KeyError as error:
             raise InvariantError(f"{error} is not of this arena: {fact!r}") from error
         raise InvariantError(f"post does not read {type(fact).__name__}")
@@ -170,7 +175,8 @@ class Post:
             return ()
         postings = self._turn(i, day)
         self._ledger.mark(i, bar.close_ticks)
-        return self._entries(postings, self._where[i], (bar.id, bar.at, bar.seen))
+        when = (bar.id, bar.at, bar.seen)
+        return self._entries(postings, self._where[i], when, Occasion.BORROW)
 
     def _fill(self, fill: Fill) -> Sequence[Entry]:
         if fill.id in self._fills:
@@ -184,7 +190,8 @@ class Post:
             c, i, fill.side, fill.quantity_lots, fill.price_ticks, fill.fee
         )
         self._fills.add(fill.id)
-        return self._entries(postings, self._where[i], (fill.id, fill.at, fill.seen))
+        when = (fill.id, fill.at, fill.seen)
+        return self._entries(postings, self._where[i], when, Occasion.FILL)
 
     def _turn(self, i: int, day: int) -> list[Posting]:
         """Close the day before *day*, once for all, and charge borrowing of instrument *i*."""
@@ -202,10 +209,16 @@ class Post:
         return list(self._ledger.borrow(i, self._ground.borrow_bps_per_year, day - former))
 
     def _entries(
-        self, postings: Sequence[Posting], where: tuple[str, str], when: tuple[Id, int, int]
+        self,
+        postings: Sequence[Posting],
+        where: tuple[str, str],
+        when: tuple[Id, int, int],
+        occasion: Occasion,
     ) -> Sequence[Entry]:
         names = self._names
-        return [entry(posting, names, where, when, n) for n, posting in enumerate(postings)]
+        return [
+            entry(posting, names, where, when, n, occasion) for n, posting in enumerate(postings)
+        ]
 
     def _beside(self) -> bytes:
         day, equity, gross = self._closing

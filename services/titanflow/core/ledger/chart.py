@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from titanflow.core.base.ident import Id, derive
 from titanflow.core.facts import Entry
-from titanflow.core.spec.words import Account
+from titanflow.core.spec.words import Account, Occasion
 from titanflow.native.ledger import ACCOUNTS as NATIVE_ACCOUNTS
 
 STAGE = b"post"
@@ -17,6 +17,8 @@ ACCOUNTS: tuple[Account, ...] = tuple(Account(name) for name in NATIVE_ACCOUNTS)
 """The accounts in the order of their indices."""
 
 INDEX: dict[Account, int] = {account: index for index, account in enumerate(ACCOUNTS)}
+
+_BORROW = INDEX[Account.BORROW]
 
 Posting = tuple[int, int, int, int, int]
 """contender, debit, credit, amount, quantity_lots: as the compiled books return it."""
@@ -28,9 +30,15 @@ def entry(
     where: tuple[str, str],
     when: tuple[Id, int, int],
     ordinal: int,
+    occasion: Occasion,
 ) -> Entry:
-    """Return *posting* as a fact; *where* is currency and symbol, *when* is cause, at and seen."""
+    """Return *posting* as a fact; *where* is currency and symbol, *when* is cause, at and seen.
+
+    Whatever the occasion, what is charged for borrowing says so.
+    """
     contender, debit, credit, amount, quantity_lots = posting
+    if _BORROW in (debit, credit):
+        occasion = Occasion.BORROW
     cause, at, seen = when
     return Entry(
         derive(cause, STAGE, ordinal),
@@ -44,4 +52,5 @@ def entry(
         where[0],
         where[1],
         quantity_lots,
+        occasion,
     )

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from titanflow.core.base.errors import InvariantError
-from titanflow.core.base.ident import NO_ID, Id, digest
+from titanflow.core.base.ident import Id, digest
 from titanflow.core.base.instant import session_day
 from titanflow.core.facts import (
     Bar,
@@ -40,13 +40,12 @@ from titanflow.core.risk.verdict import (
 )
 from titanflow.core.spec.ground import Ground
 from titanflow.core.spec.policy import PolicySpec
-from titanflow.core.spec.words import Account, Outcome, Tier, TradingState
+from titanflow.core.spec.words import Account, Occasion, Outcome, TradingState
 
 __all__ = ["CLIENT_IDS_REMEMBERED", "SENT_REMEMBERED", "Gate"]
 
-_WITHOUT_FILL = frozenset({Account.BORROW, Account.DIVIDENDS})
-"""Accounts whose entries move cash even where a fill brought them: a fill that opens a new day
-makes the books charge for the days before."""
+_WITHOUT_FILL = frozenset({Occasion.BORROW, Occasion.DIVIDEND, Occasion.SPLIT})
+"""Occasions whose cash the gate has from nowhere else."""
 
 
 class _State(msgspec.Struct, array_like=True):
@@ -57,7 +56,6 @@ class _State(msgspec.Struct, array_like=True):
     board: KillBoard
     memory: MemoryState
     reaction: ReactionState
-    last_fill: Id
 
 
 class Gate:
@@ -73,7 +71,6 @@ class Gate:
         self._gate = self._setting.gate
         self._judge = Judge(self._setting)
         self._reaction = Reaction(self._setting)
-        self._last_fill = NO_ID
         # Each handler is looked up by the very type that it takes, which the checker cannot see.
         self._handlers: dict[type[Fact], Callable[..., Sequence[Fact]]] = {
             Bar: self._bar,
@@ -112,11 +109,6 @@ class Gate:
     def state(self, contender: int) -> TradingState:
         """Return the trading state."""
         return self._setting.state(contender)
-
-    def effective_tier(self, contender: int) -> Tier:
-        """Return the declared tier, or Shadow where no policy selects the contender."""
-        tier = self._setting.ground.entrants[contender].tier
-        return Tier.SHADOW if self._setting.laws[contender].refused == "TIER_SHADOW" else tier
 
     def policies_of(self, contender: int) -> tuple[str, ...]:
         """Return the names of the policies that select the contender."""
@@ -161,7 +153,6 @@ class Gate:
 
     def _fill(self, fill: Fill) -> Sequence[Fact]:
         c, i = self._setting.names[fill.contender], self._setting.symbols[fill.symbol]
-        self._last_fill = fill.id
         self._setting.holds.filled(fill)
         # The first fills of a day come before its first mark, and they are part of the day. `at`
         # may be its very start, which would count to the day before; `seen` is the bar's end.
@@ -179,13 +170,10 @@ class Gate:
 
     def _entry(self, entry: Entry) -> Sequence[Fact]:
         """Follow cash that moves without a fill: dividends, borrow fees, cash in lieu."""
-        accounts = (entry.debit, entry.credit)
-        if Account.CASH not in accounts or Account.CAPITAL in accounts:
-            return ()
-        if entry.cause == self._last_fill and _WITHOUT_FILL.isdisjoint(accounts):
+        if entry.occasion not in _WITHOUT_FILL or Account.CASH not in (entry.debit, entry.credit):
             return ()
         changes: Sequence[Change] = ()
-        if Account.DIVIDENDS in accounts:
+        if entry.occasion is Occasion.DIVIDEND:
             # It is due at the very start of its day, which `session_day` counts to the one before.
             changes = self._gate.begin_day(session_day(entry.at + 1))
         amount = entry.amount if entry.debit is Account.CASH else -entry.amount
@@ -211,7 +199,6 @@ class Gate:
             self._setting.board,
             self._judge.dump(),
             self._reaction.dump(),
-            self._last_fill,
         )
         return msgspec.msgpack.encode(state)
 
@@ -230,4 +217,3 @@ class Gate:
         self._setting.apply_switches()
         self._judge.load(state.memory)
         self._reaction.load(state.reaction)
-        self._last_fill = state.last_fill

@@ -104,6 +104,15 @@ def check_policies(ground: Ground, policies: Policies) -> None:
         raise SpecError(problems)
 
 
+def effective_tiers(ground: Ground, policies: Policies) -> tuple[Tier, ...]:
+    """Return the tier of each contender: the declared one, or Shadow where no policy selects it."""
+    refused = [law_of(ground, entrant, policies).refused for entrant in ground.entrants]
+    return tuple(
+        Tier.SHADOW if why == "TIER_SHADOW" else entrant.tier
+        for entrant, why in zip(ground.entrants, refused, strict=True)
+    )
+
+
 def law_of(ground: Ground, entrant: Entrant, policies: Policies) -> Law:
     """Return the merged limits of one contender."""
     chosen = {

@@ -15,7 +15,17 @@ import numpy as np
 
 from titanflow.core.base.errors import InvariantError
 from titanflow.core.base.ident import NO_ID, derive, digest
-from titanflow.core.facts import Bar, Dividend, Fact, Fill, Order, Split, Standing, Verdict
+from titanflow.core.facts import (
+    Bar,
+    Dividend,
+    Fact,
+    Fill,
+    Order,
+    Split,
+    Standing,
+    StateChange,
+    Verdict,
+)
 from titanflow.core.ports import Books, IntArray
 from titanflow.core.scoring import bootstrap, measures
 from titanflow.core.scoring.tally import Tally
@@ -34,9 +44,12 @@ class Score:
     """Stage 7 of the line."""
 
     name = "score"
-    consumes: frozenset[type[Fact]] = frozenset({Bar, Fill, Verdict, Order, Split, Dividend})
+    consumes: frozenset[type[Fact]] = frozenset(
+        {Bar, Fill, Verdict, Order, Split, Dividend, StateChange}
+    )
 
-    def __init__(self, ground: Ground, books: Books) -> None:
+    def __init__(self, ground: Ground, books: Books, tiers: Sequence[Tier]) -> None:
+        """Take the ground, the books to read, and the tier in force of each contender by index."""
         self._ground = ground
         self._books = books
         self._contenders = ground.entrant_index()
@@ -44,6 +57,8 @@ class Score:
         self._tick_values = [i.tick_value for i in ground.instruments]
         self._tallies = [Tally([0] * len(ground.instruments)) for _ in ground.entrants]
         self._sampler = Sampler([e.capital for e in ground.entrants], CURVE_POINTS)
+        self._tiers = tuple(tiers)
+        self._states = [TradingState.ACTIVE for _ in ground.entrants]
         self._days = 0
 
     def handle(self, fact: Fact) -> Sequence[Fact]:
@@ -62,26 +77,25 @@ class Score:
                     self._tallies[c].refusals += 1
         elif isinstance(fact, Order):
             self._tallies[self._contenders[fact.contender]].orders += 1
+        elif isinstance(fact, StateChange):
+            self._states[self._contenders[fact.contender]] = fact.state
         elif isinstance(fact, Split):
             i = self._instruments[fact.symbol]
             for c, tally in enumerate(self._tallies):
                 tally.resync(i, self._books.position(c, i), self._realised(c))
         return ()
 
-    def finish(
-        self, at: int, tiers: Sequence[Tier], states: Sequence[TradingState]
-    ) -> tuple[Standing, ...]:
-        """Return the standings: ranked ones by rank, then benchmarks, then the rest by name.
-
-        *tiers* and *states* are those in force, for each contender by index.
-        """
+    def finish(self, at: int) -> tuple[Standing, ...]:
+        """Return the standings: ranked ones by rank, then benchmarks, then the rest by name."""
         if self._books.day >= 0:
             self._sampler.add(self._books.day, self._books.equities(), self._books.gross())
         _, curves = self._sampler.curves()
         equities = self._books.equities().tolist()
         moments = self._sampler.moments()
         rows = [
-            self._standing(entrant, tiers[entrant.index], states[entrant.index], at, row)
+            self._standing(
+                entrant, self._tiers[entrant.index], self._states[entrant.index], at, row
+            )
             for entrant, row in zip(
                 self._ground.entrants, zip(equities, moments, curves, strict=True), strict=True
             )
@@ -101,12 +115,16 @@ class Score:
 
     def dump(self) -> bytes:
         """Return the state."""
-        return msgspec.msgpack.encode((self._days, self._tallies, self._sampler.dump()))
+        return msgspec.msgpack.encode(
+            (self._days, self._states, self._tallies, self._sampler.dump())
+        )
 
     def load(self, snapshot: bytes) -> None:
         """Take over the state that `dump` returned."""
-        kind = tuple[int, list[Tally], bytes]
-        self._days, self._tallies, samples = msgspec.msgpack.decode(snapshot, type=kind)
+        kind = tuple[int, list[TradingState], list[Tally], bytes]
+        self._days, self._states, self._tallies, samples = msgspec.msgpack.decode(
+            snapshot, type=kind
+        )
         self._sampler.load(samples)
 
     def _sample(self) -> None:

@@ -8,12 +8,14 @@ read the files can say which line that is.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from titanflow.core.base.errors import Problem, SpecError
-from titanflow.core.base.fixed import MINOR_PER_UNIT, MONEY_MAX, parse_decimal
+from titanflow.core.base.fixed import BPS, MINOR_PER_UNIT, MONEY_MAX, parse_decimal
 from titanflow.core.base.instant import NS_PER_MICRO, NS_PER_SECOND
 from titanflow.core.spec.arena import ArenaSpec, FillsSpec
-from titanflow.core.spec.contender import ContenderSpec
+from titanflow.core.spec.bundle import Contract, Contracts
+from titanflow.core.spec.contender import ContenderSpec, ModelSpec, RecipeSpec
 from titanflow.core.spec.ground import Entrant, FeeRates, Fills, Ground, Instrument
 from titanflow.core.spec.instrument import FeesSpec, InstrumentSpec
 from titanflow.core.spec.words import RecipeKind, Tier
@@ -28,8 +30,11 @@ def compile_ground(
     name: str,
     arena: ArenaSpec,
     contenders: Mapping[str, tuple[ContenderSpec, Labels]],
+    bundles: Contracts = MappingProxyType({}),
 ) -> Ground:
     """Return the ground of the arena called *name*; retired contenders stay out.
+
+    *bundles* are the contracts of the folder's bundles, which recipes of kind Model refer to.
 
     Raises: SpecError with every problem: units that do not divide, unknown symbols, contenders of
     another arena, none or too many contenders.
@@ -47,7 +52,7 @@ def compile_ground(
         problems.append(_too_much(f"Arena/{name} spec.capital"))
     symbols = {instrument.symbol: instrument.index for instrument in instruments}
     entrants = tuple(
-        _entrant(index, contender, pair, (name, arena, symbols), problems)
+        _entrant(index, contender, pair, (name, arena, symbols, bundles), problems)
         for index, (contender, pair) in enumerate(sorted(active.items()))
     )
     if problems:
@@ -160,11 +165,11 @@ def _entrant(
     index: int,
     name: str,
     pair: tuple[ContenderSpec, Labels],
-    stand: tuple[str, ArenaSpec, dict[str, int]],
+    stand: tuple[str, ArenaSpec, dict[str, int], Contracts],
     problems: list[Problem],
 ) -> Entrant:
     spec, labels = pair
-    arena_name, arena, symbols = stand
+    arena_name, arena, symbols, bundles = stand
     where = f"Contender/{name} spec"
     if spec.arena != arena_name:
         what = f"its arena is {spec.arena!r}, here stands {arena_name!r}"
@@ -185,9 +190,9 @@ def _entrant(
     if spec.capital and capital > MONEY_MAX:
         problems.append(_too_much(f"{where}.capital"))
     recipe = spec.recipe
-    rule = recipe.rules.name if recipe.rules else recipe.python.entry_point if recipe.python else ""
     source = recipe.rules or recipe.python
     parameters = source.parameters if source else {}
+    contract = _contract(recipe.model, bundles, where, problems) if recipe.model else None
     return Entrant(
         index=index,
         name=name,
@@ -196,8 +201,34 @@ def _entrant(
         capital=capital,
         instruments=tuple(sorted(symbols[s] for s in spec.instruments or symbols if s in symbols)),
         kind=RecipeKind(recipe.kind),
-        rule=rule,
+        rule=_rule_name(recipe),
         parameters=tuple(sorted(parameters.items())),
         fraction_bps=spec.sizing.fixed_fraction.fraction_bps,
-        recipe_hash=spec.recipe_hash(),
+        recipe_hash=spec.recipe_hash(contract.digest if contract else ""),
+        contract=contract,
+        min_confidence=recipe.model.min_confidence_bps / BPS if recipe.model else 0.0,
     )
+
+
+def _rule_name(recipe: RecipeSpec) -> str:
+    if recipe.rules:
+        return recipe.rules.name
+    if recipe.python:
+        return recipe.python.entry_point
+    return recipe.model.bundle_ref.name if recipe.model else ""
+
+
+def _contract(
+    spec: ModelSpec, bundles: Contracts, where: str, problems: list[Problem]
+) -> Contract | None:
+    """Return the contract of the bundle that a recipe refers to, or say why there is none."""
+    place, wanted = f"{where}.recipe.model.bundleRef", spec.bundle_ref
+    found = bundles.get(wanted.name)
+    if found is None:
+        what = f"no ModelBundle {wanted.name!r} in this folder"
+        do = f"one of {', '.join(sorted(bundles))}" if bundles else "add a manifest of that kind"
+        problems.append(Problem(what, f"{place}.name", do))
+    elif wanted.pin is not None and wanted.pin != found.version:
+        what = f"bundle {wanted.name!r} has version {found.version}, not {wanted.pin}"
+        problems.append(Problem(what, f"{place}.pin", "pin the version that it has, or none"))
+    return found

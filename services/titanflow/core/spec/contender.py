@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, StringConstraints, model_validator
 
 from titanflow.core.base.ident import canonical, digest
+from titanflow.core.spec.bundle import Version
 from titanflow.core.spec.common import (
     Fault,
     KillSwitchSpec,
@@ -92,29 +93,57 @@ class PythonSpec(SpecModel):
     )
 
 
+class BundleRefSpec(SpecModel):
+    """Which bundle."""
+
+    name: Name = Field(description="Name of a ModelBundle in the same folder.")
+    pin: Version | None = Field(
+        default=None,
+        description="Exact version that it must have, such as 1.3.0. Default: whichever it has.",
+    )
+
+
+class ModelSpec(SpecModel):
+    """An ONNX bundle."""
+
+    bundle_ref: BundleRefSpec = Field(description="The ModelBundle that answers.")
+    min_confidence_bps: int = Field(
+        default=0,
+        ge=0,
+        le=10_000,
+        description="Answers with less confidence become HOLD, in basis points: 6000 is 60 %. "
+        "Default: 0.",
+    )
+
+
 class RecipeSpec(SpecModel):
     """The complete behaviour of a contender; content-hashed: same hash, same behaviour."""
 
     not_built: ClassVar[frozenset[str]] = frozenset(
-        {"model", "ensemble", "hybrid", "pipeline", "maker", "genome"}
+        {"ensemble", "hybrid", "pipeline", "maker", "genome"}
     )
     words_not_built: ClassVar[Mapping[str, frozenset[str]]] = {
-        "kind": frozenset({"Model", "Ensemble", "Hybrid", "Pipeline", "Maker", "Genome"})
+        "kind": frozenset({"Ensemble", "Hybrid", "Pipeline", "Maker", "Genome"})
     }
 
-    kind: Literal["Rules", "Python"] = Field(
-        description="Rules or Python; the field of the same name, in lower case, holds the recipe."
+    kind: Literal["Rules", "Python", "Model"] = Field(
+        description="Rules, Python or Model; the field of the same name, in lower case, holds the "
+        "recipe."
     )
     rules: RulesSpec | None = Field(default=None, description="For kind Rules: a built-in rule.")
     python: PythonSpec | None = Field(
         default=None, description="For kind Python: the user's own class."
     )
+    model: ModelSpec | None = Field(
+        default=None, description="For kind Model: an ONNX bundle decides."
+    )
 
     @model_validator(mode="after")
     def _one_of(self) -> RecipeSpec:
-        own = self.kind.lower()
-        if [name for name in ("rules", "python") if getattr(self, name) is not None] != [own]:
-            text = f"kind {self.kind} needs {own} and none of the other fields of: rules, python"
+        own, all_of = self.kind.lower(), ("rules", "python", "model")
+        if [name for name in all_of if getattr(self, name) is not None] != [own]:
+            others = ", ".join(all_of)
+            text = f"kind {self.kind} needs {own} and none of the other fields of: {others}"
             refuse(self, [((), text)])
         return self
 
@@ -195,10 +224,12 @@ class ContenderSpec(SpecModel):
         refuse(self, faults)
         return self
 
-    def recipe_hash(self) -> str:
-        """Return the digest of recipe and sizing, in hexadecimal."""
+    def recipe_hash(self, bundle: str = "") -> str:
+        """Return the digest of recipe, sizing and bundle digest (if any), in hexadecimal."""
         behaviour = {
             "recipe": self.recipe.model_dump(mode="json", by_alias=True, exclude_none=True),
             "sizing": self.sizing.model_dump(mode="json", by_alias=True),
         }
+        if bundle:
+            behaviour["bundle"] = {"sha256": bundle}
         return digest(canonical(behaviour)).hex()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
+from titanflow.core.spec.bundle import Contract
 from titanflow.core.spec.words import (
     LimitFill,
     QueueModel,
@@ -77,11 +78,15 @@ class Entrant(msgspec.Struct, frozen=True):
     """Indices of the instruments that it may trade, ascending."""
     kind: RecipeKind
     rule: str
-    """Name of the rule, or the entry point of a Python class."""
+    """Name of the rule, entry point of a Python class, or name of the bundle."""
     parameters: tuple[tuple[str, str], ...]
     fraction_bps: int
     """Position at full strength, in basis points of equity (sizing FixedFraction)."""
     recipe_hash: str
+    contract: Contract | None = None
+    """What the bundle of a recipe of kind Model promises."""
+    min_confidence: float = 0.0
+    """Answers of the bundle with less confidence become HOLD."""
 
 
 class Ground(msgspec.Struct, frozen=True):

@@ -173,6 +173,28 @@ class RecipeKind(StrEnum):
 
     RULES = "Rules"
     PYTHON = "Python"
+    MODEL = "Model"
+
+
+class OutputKind(StrEnum):
+    """What a model's output means."""
+
+    PROBABILITY = "Probability"
+    EXPECTED_RETURN = "ExpectedReturn"
+
+
+class Reply(StrEnum):
+    """How an ask was answered; all but OK make the contender hold."""
+
+    OK = "OK"
+    TIMEOUT = "TIMEOUT"
+    """It took longer than the bundle's limit."""
+    REFUSED = "REFUSED"
+    """Nobody was asked: the breaker is open, or the bundle is not served here."""
+    FAILED = "FAILED"
+    """The graph raised an error, or its process ended."""
+    INVALID = "INVALID"
+    """What came back has the wrong shape or is not finite."""
 
 
 class RankBy(StrEnum):
@@ -194,3 +216,13 @@ class Account(StrEnum):
     FEES = "Fees"
     BORROW = "Borrow"
     DIVIDENDS = "Dividends"
+
+
+class Occasion(StrEnum):
+    """What an entry was posted for."""
+
+    CAPITAL = "Capital"
+    FILL = "Fill"
+    SPLIT = "Split"
+    DIVIDEND = "Dividend"
+    BORROW = "Borrow"

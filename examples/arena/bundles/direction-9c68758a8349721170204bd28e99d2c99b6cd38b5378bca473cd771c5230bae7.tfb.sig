@@ -1,0 +1,5 @@
+{
+  "keyId": "example",
+  "sha256": "9c68758a8349721170204bd28e99d2c99b6cd38b5378bca473cd771c5230bae7",
+  "ed25519": "EG/Q1DAIoJ/OuhgpQQ9/vaGAFTXMUoFoRRsQIXNYZcrc00/+tY4gJVRNTCi74VRcrU7FEUqL6iikoEy7srIOCA=="
+}

@@ -1,0 +1,1 @@
+"""Questions that services answer over gRPC; facts travel on the wire instead."""

@@ -1,0 +1,1 @@
+"""The wire: facts as protobuf messages, for the record and between pods."""

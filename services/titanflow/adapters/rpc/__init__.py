@@ -1,0 +1,1 @@
+"""gRPC: how questions are asked and answered; the only place that imports the library."""

@@ -1,0 +1,1 @@
+"""Training: from bundled data to an ONNX bundle. Needs the extra [train]; serving does not."""

@@ -1,0 +1,107 @@
+"""When may the next market event be published? In lock step, when the last has settled everywhere.
+
+The gateway hears every pod's turns. Each message is owed an answer by those pods that may have
+something to say to it (`shard.PROVOKES`); an answer is a turn that names the message among its
+inputs. When nothing is owed, all consequences have been drawn. In a free run a pod names its
+inputs only when it says something, so there this is asked for at the end alone, by a flush.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from titanflow.adapters.bus.streams import Pod, Topology, stream_name, turn_sources
+from titanflow.adapters.codec import InputRef, Turn
+from titanflow.core.facts import Fact
+from titanflow.runtime.shard import END, FLUSH, provoked, waits_for_watermark
+
+
+class Pacer:
+    """Counts what is owed. Pure: it hears of messages and keeps no clock."""
+
+    def __init__(self, topology: Topology) -> None:
+        self._arena = topology.arena
+        self._pods = tuple(pod for pod in topology.pods if pod.stages)
+        self._provoked = {pod.name: provoked(pod.stages) for pod in self._pods}
+        self._owed: dict[InputRef, set[str]] = {}
+        self._last: dict[str, int] = {}
+        self._held: set[type[Fact]] = set()
+        """Types of market event that wait for the watermark."""
+        self._ended: set[str] = set()
+        self._end: InputRef | None = None
+
+    @property
+    def is_settled(self) -> bool:
+        """Say whether every message has been answered by everybody who owes it an answer."""
+        return not self._owed
+
+    @property
+    def has_ended(self) -> bool:
+        """Say whether every pod has said its last turn."""
+        return len(self._ended) == len(self._pods)
+
+    def owed(self) -> dict[InputRef, tuple[str, ...]]:
+        """Return who owes answers to which messages, for people who wait."""
+        return {ref: tuple(sorted(pods)) for ref, pods in self._owed.items()}
+
+    def sent(self, ref: InputRef, turn: Turn) -> None:
+        """Take a turn that the gateway published."""
+        kinds = {type(fact) for fact in turn.facts}
+        for pod in self._pods:
+            if turn.watermark >= FLUSH:
+                self._owe(ref, pod)
+            elif waits_for_watermark(pod.stages):
+                if turn.watermark >= turn.at and (self._held | kinds) & self._provoked[pod.name]:
+                    self._owe(ref, pod)
+            elif kinds & self._provoked[pod.name]:
+                self._owe(ref, pod)
+        self._held |= kinds
+        if turn.watermark >= turn.at:
+            self._held.clear()
+        if turn.watermark == END:
+            self._end = ref
+
+    def heard(self, ref: InputRef, turn: Turn) -> None:
+        """Take a turn of a pod."""
+        self._last[turn.pod] = ref.sequence
+        for each in turn.inputs:
+            waiting = self._owed.get(each)
+            if waiting is not None:
+                waiting.discard(turn.pod)
+                if not waiting:
+                    del self._owed[each]
+            if each == self._end:
+                self._ended.add(turn.pod)
+        kinds = {type(fact) for fact in turn.facts}
+        for pod in self._pods:
+            if pod.name != turn.pod and kinds & self._provoked[pod.name]:
+                self._owe(ref, pod)
+
+    def positions(self) -> tuple[InputRef, ...]:
+        """Return where each pod's last turn stands, in the topology's order; sequence 0 is none.
+
+        A pod that gets them with a watermark must have heard these turns, as far as it reads them.
+        """
+        return tuple(
+            InputRef(stream_name(self._arena, pod.output), self._last.get(pod.name, 0))
+            for pod in self._pods
+        )
+
+    def _owe(self, ref: InputRef, pod: Pod) -> None:
+        self._owed.setdefault(ref, set()).add(pod.name)
+
+
+def missing(
+    positions: Iterable[InputRef], topology: Topology, pod: Pod, seen: dict[str, int]
+) -> tuple[str, ...]:
+    """Return the pods whose turns at *positions* *pod* reads and has not heard; see `positions`.
+
+    *seen* is the last sequence heard of each pod.
+    """
+    reads = {source.name for source in turn_sources(topology, pod)}
+    staged = [each for each in topology.pods if each.stages]
+    return tuple(
+        source.name
+        for source, ref in zip(staged, positions, strict=False)
+        if source.name in reads and seen.get(source.name, 0) < ref.sequence
+    )

@@ -1,0 +1,294 @@
+"""What does one pod do with its inputs, clock and network aside? It turns each into one turn.
+
+A shard hosts some stages of the line. It takes one message at a time, delivers its facts depth
+first among the hosted stages, and says everything that followed as one turn, which names the
+inputs that it took since its last turn, in their order. That order is all that is needed to do it
+again: pods and replays run this same class.
+
+The trading side hears market events first where they trade: books and risk in pods of their own
+hold each until the turn of the pod that trades on it has been heard, because fills and cancels of a
+bar come before its mark. What perceives without trading holds market events until the gateway's
+watermark covers their time: at once where the market runs freely, and after the trading side has
+settled where it runs in lock step, so that nobody decides on a bar before he knows his fills in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from titanflow.adapters.bus.streams import Pod, Topology, stream_name
+from titanflow.adapters.codec import InputRef, Turn
+from titanflow.core.arena import RECOMPUTED, Line, Stages
+from titanflow.core.base.errors import InvariantError
+from titanflow.core.base.ident import NO_ID, derive
+from titanflow.core.facts import (
+    Answer,
+    Ask,
+    Bar,
+    Belief,
+    CancelOrders,
+    Checkpoint,
+    Dividend,
+    Entry,
+    Fact,
+    Fill,
+    Intent,
+    KillSwitch,
+    Split,
+    Verdict,
+)
+from titanflow.core.health import Invariants
+from titanflow.runtime.journal import Recorded
+from titanflow.runtime.plan import Plan
+
+GATEWAY: Final = "gateway"
+"""The pod whose turns are market events."""
+END: Final = 2**63 - 1
+"""Watermark of the gateway's last turn: nothing follows."""
+FLUSH: Final = END - 1
+"""Watermark that asks every pod to name all inputs that it has taken so far."""
+CHECK_TURNS: Final = 1024
+"""Turns between two checks of the invariants, where a pod hosts trade, gate and post."""
+CHECKPOINT_TURNS: Final = 4096
+"""Turns between two digests of a pod's stages in the record."""
+
+TRADING: Final = frozenset({"trade", "gate", "post", "score"})
+"""The stages of the trading side."""
+
+PROVOKES: Final[dict[str, frozenset[type[Fact]]]] = {
+    "trade": frozenset({Verdict, Bar, Split, CancelOrders}),
+    "gate": frozenset({Intent, Fill, Bar, KillSwitch, Entry}),
+    "post": frozenset({Fill, Bar, Split, Dividend}),
+    "score": frozenset(),
+    "perceive": frozenset({Bar}),
+    "decide": frozenset({Belief}),
+}
+"""The types of fact to which a stage may have something to say; it only remembers the others."""
+
+
+def provoked(stages: Sequence[str]) -> frozenset[type[Fact]]:
+    """Return the types of fact to which any of *stages* may have something to say."""
+    return frozenset[type[Fact]]().union(*(PROVOKES[name] for name in stages))
+
+
+def waits_for_watermark(stages: Sequence[str]) -> bool:
+    """Say whether a pod with *stages* waits with market events for the gateway's watermark."""
+    return bool({"perceive", "decide"} & set(stages)) and not TRADING & set(stages)
+
+
+def waits_for_trade(stages: Sequence[str]) -> bool:
+    """Say whether a pod with *stages* waits with market events for the pod that trades on them."""
+    return bool(TRADING & set(stages)) and "trade" not in stages
+
+
+class _Held(msgspec.Struct, array_like=True):
+    """A market message that waits: where it stands, its time and its events."""
+
+    ref: InputRef
+    at: int
+    facts: list[Recorded]
+
+
+class _State(msgspec.Struct, array_like=True):
+    """What a shard remembers, for snapshots."""
+
+    number: int
+    watermark: int
+    ended: bool
+    quiet: list[InputRef]
+    held: list[_Held]
+    traded: dict[str, int]
+    stages: list[bytes]
+
+
+class Shard:
+    """The state machine of one pod.
+
+    For each input: `take`, then `answer` until `asks` is empty, then `finish`.
+    """
+
+    def __init__(self, pod: Pod, topology: Topology, plan: Plan) -> None:
+        self.pod = pod
+        self.stages = Stages(plan.ground, plan.policies, plan.build_contenders, plan.schema)
+        elsewhere = {stage for each in topology.pods if each != pod for stage in each.stages}
+        silent = [kind for kind in RECOMPUTED if kind is not Belief or "decide" not in elsewhere]
+        self.line = Line(self.stages.named(pod.stages), silent)
+        self.takes = self.line.consumes
+        self.number = 0
+        self.watermark = 0
+        self.ended = False
+        self._answers_all = topology.lock_step
+        self._provoked = provoked(pod.stages)
+        self._by_watermark = waits_for_watermark(pod.stages)
+        self._by_trade = waits_for_trade(pod.stages)
+        self._traded = {each.name: 0 for each in topology.hosting("trade")}
+        """The last market message that each trading pod has answered."""
+        others = {stage for each in topology.pods if each != pod for stage in each.stages}
+        self._answers_market = "trade" in pod.stages and bool(TRADING & others)
+        self._market = stream_name(topology.arena, "MARKET")
+        self._held: list[_Held] = []
+        self._quiet: list[InputRef] = []
+        self._said: list[Fact] = []
+        self._input: tuple[InputRef, Turn] | None = None
+        self._must_answer = False
+        whole = {"trade", "gate", "post"} <= set(pod.stages)
+        self.invariants = Invariants(plan.ground, in_order=topology.lock_step) if whole else None
+
+    @property
+    def asks(self) -> list[Ask]:
+        """Give what must be answered before `finish`."""
+        return self.line.asked
+
+    def take(self, turn: Turn, ref: InputRef) -> None:
+        """Take one input: the message *turn*, which stands at *ref*."""
+        assert self._input is None, "the former input was not finished"
+        self._input = (ref, turn)
+        self._must_answer = False
+        if turn.pod != GATEWAY:
+            self._deliver(turn.facts)
+            if self._by_trade and turn.pod in self._traded:
+                self._note_traded(turn)
+                self._release_traded()
+            return
+        if turn.number == 1 and "post" in self.pod.stages:
+            for entry in self.stages.post.open(turn.at):
+                self._say(entry)
+        if not turn.facts:
+            pass
+        elif self._by_watermark or self._by_trade:
+            self._held.append(_Held(ref, turn.at, list(turn.facts)))
+        else:
+            self._deliver(turn.facts)
+            self._must_answer |= self._answers_market
+        self.watermark = max(self.watermark, turn.watermark)
+        if self._by_watermark:
+            self._release_covered()
+        elif self._by_trade:
+            self._release_traded()
+        if turn.watermark >= FLUSH:
+            self._must_answer = True
+        if turn.watermark == END:
+            self._end(turn)
+
+    def answer(self, answers: Sequence[Answer]) -> None:
+        """Take the answers to all of `asks`, in their order.
+
+        Raises: InvariantError if one answers nothing that was asked.
+        """
+        asked = [ask.id for ask in self.line.asked]
+        if [answer.cause for answer in answers] != asked:
+            raise InvariantError(
+                f"{len(asked)} asks, and {len(answers)} answers that are not to them"
+            )
+        self.line.asked.clear()
+        for answer in answers:
+            self._say(answer)
+
+    def finish(self) -> Turn | None:
+        """Return the turn on the input, or None if there is nothing to say yet."""
+        assert self._input is not None, "no input was taken"
+        assert not self.line.asked, "asks are open"
+        (ref, turn), self._input = self._input, None
+        self._quiet.append(ref)
+        if not self._said and not self._must_answer:
+            return None
+        self.number += 1
+        if self.number % CHECK_TURNS == 0 or self.ended:
+            self.check()
+        if self.number % CHECKPOINT_TURNS == 0:
+            self._said.append(self._checkpoint(turn.at))
+        facts, self._said = tuple(self._said), []
+        inputs, self._quiet = tuple(self._quiet), []
+        return Turn(self.pod.name, self.number, turn.at, inputs, facts, self.watermark)
+
+    def _deliver(self, facts: Sequence[Fact]) -> None:
+        for fact in facts:
+            kind = type(fact)
+            if kind in self.takes:
+                if self.invariants is not None:
+                    self.invariants.observe(fact)
+                self._follow(fact)
+                if self._answers_all and kind in self._provoked:
+                    self._must_answer = True
+
+    def _say(self, fact: Fact) -> None:
+        self._said.append(fact)
+        if self.invariants is not None:
+            self.invariants.observe(fact)
+        self._follow(fact)
+
+    def _follow(self, fact: Fact) -> None:
+        """Deliver a fact to the stages and keep what they say."""
+        before = len(self._said)
+        self.line.deliver(fact, self._said)
+        if self.invariants is not None:
+            for said in self._said[before:]:
+                self.invariants.observe(said)
+
+    def _release_covered(self) -> None:
+        """Deliver what the watermark covers by now."""
+        while self._held and self._held[0].at <= self.watermark:
+            self._deliver(self._held.pop(0).facts)
+
+    def _note_traded(self, turn: Turn) -> None:
+        former = self._traded[turn.pod]
+        market = [ref.sequence for ref in turn.inputs if ref.stream == self._market]
+        self._traded[turn.pod] = max([former, *market])
+
+    def _release_traded(self) -> None:
+        """Deliver the market events that every trading pod has answered."""
+        traded = min(self._traded.values())
+        while self._held and self._held[0].ref.sequence <= traded:
+            self._deliver(self._held.pop(0).facts)
+
+    def _end(self, turn: Turn) -> None:
+        self.ended = True
+        self._said.append(self._checkpoint(turn.at))
+        if "score" in self.pod.stages:
+            self._said += self.stages.score.finish(turn.at)
+
+    def _checkpoint(self, at: int) -> Checkpoint:
+        ident = derive(NO_ID, f"pod:{self.pod.name}".encode()[:16], self.number)
+        return Checkpoint(ident, NO_ID, at, at, self.number, self.line.digests())
+
+    def check(self) -> None:
+        """Check the invariants of the hosted stages now.
+
+        Raises: InvariantError naming each broken one.
+        """
+        if self.invariants is not None:
+            made = self.stages
+            self.invariants.check(made.post, made.gate, made.trade)
+            if self.invariants.broken:
+                raise InvariantError("; ".join(self.invariants.messages))
+
+    def dump(self) -> bytes:
+        """Return the whole state between two inputs; the invariants' own memory is not in it."""
+        state = _State(
+            self.number,
+            self.watermark,
+            self.ended,
+            self._quiet,
+            self._held,
+            self._traded,
+            [stage.dump() for stage in self.line.stages],
+        )
+        return msgspec.msgpack.encode(state)
+
+    def load(self, snapshot: bytes) -> None:
+        """Take over what `dump` returned; the invariants begin anew with what comes.
+
+        Raises: InvariantError if it is of another pod.
+        """
+        state = msgspec.msgpack.decode(snapshot, type=_State)
+        if len(state.stages) != len(self.line.stages):
+            raise InvariantError("the snapshot is of a pod with other stages")
+        self.number, self.watermark, self.ended = state.number, state.watermark, state.ended
+        self._quiet = state.quiet
+        self._held, self._traded = state.held, state.traded
+        for stage, kept in zip(self.line.stages, state.stages, strict=True):
+            stage.load(kept)
+        self.invariants = None
