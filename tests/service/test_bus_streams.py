@@ -120,7 +120,8 @@ def test_a_new_contender_makes_streams_and_consumers_grow_by_its_subject(arena):
     asyncio.run(arena.prepare())
     report, back = asyncio.run(run())
 
-    assert ("stream TF_demo_DECISION", "consumer risk-0 of TF_demo_DECISION") == report.grown
+    grown = {"stream TF_demo_DECISION", "consumer risk-0 of TF_demo_DECISION"}
+    assert grown | {"consumer gateway of TF_demo_DECISION"} == set(report.grown)
     assert () == report.drift
     assert "consumer signal-gamma of TF_demo_OWN" in report.created
     # What is declared no longer is told, not taken away.

@@ -15,9 +15,11 @@ from titanflow.runtime.journal import (
     JournalError,
     Reader,
     TornTail,
+    TurnRecord,
     Writer,
     decode_fact,
     read_head,
+    resume,
 )
 
 HEAD = Head(1, "main", 7, "0.1.0+x", (b"{}",), "d", (("bundled", "s"),), (), ("close",))
@@ -171,3 +173,44 @@ def test_a_file_that_is_no_journal_is_refused(tmp_path: Path) -> None:
 def test_a_missing_file_is_said_in_words(tmp_path: Path) -> None:
     with pytest.raises(AdapterError, match="cannot read"):
         read_all(tmp_path / "nothing")
+
+
+def turned(path: Path, upto: int, *, abandon_in: bool = False) -> str:
+    """Write *upto* turns of 0 to 6 facts; leave in the middle of one, or close."""
+    writer = Writer(path, HEAD)
+    for n in range(upto):
+        facts = [bar(n * 10 + i) for i in range(n % 7)]
+        writer.turn(TurnRecord("p", n + 1, "S", n + 1, n, n, (("M", n),), len(facts)), facts)
+    if abandon_in:
+        writer.turn(TurnRecord("p", 0, "S", 0, 0, 0, (), 3), [bar(7)])
+        writer.abandon()
+        return ""
+    return writer.close()
+
+
+@pytest.mark.parametrize("turns", [1, 200, 255, 256, 300, 700])
+@pytest.mark.parametrize("cut", [0, 1, 60])
+def test_a_journal_of_turns_goes_on_where_its_last_whole_turn_ends(
+    tmp_path: Path, turns: int, cut: int
+) -> None:
+    path, whole = tmp_path / "a.tfj", tmp_path / "b.tfj"
+    turned(path, turns, abandon_in=True)
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size - cut)
+
+    writer, found = resume(path)
+    assert [record.number for record in found] == list(range(1, len(found) + 1))
+    assert turns - 1 <= len(found) <= turns
+    for n in range(len(found), 720):
+        facts = [bar(n * 10 + i) for i in range(n % 7)]
+        writer.turn(TurnRecord("p", n + 1, "S", n + 1, n, n, (("M", n),), len(facts)), facts)
+
+    assert turned(whole, 720) == writer.close()
+    assert whole.read_bytes() == path.read_bytes()
+
+
+def test_a_closed_journal_does_not_go_on(tmp_path: Path) -> None:
+    turned(tmp_path / "a.tfj", 3)
+
+    with pytest.raises(AdapterError, match="has ended"):
+        resume(tmp_path / "a.tfj")

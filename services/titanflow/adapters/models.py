@@ -27,6 +27,8 @@ from titanflow.core.spec.words import Reply
 
 SILENT: Final = 4
 """Only what is fatal is logged: everything else comes back as an error with the same words."""
+PLANS_MAX: Final = 128
+"""Most sizes of batch for which a graph keeps buffers."""
 
 
 class GraphError(AdapterError):
@@ -85,6 +87,8 @@ class Graph:
         return answers_from(numbers, asks)
 
     def _plan(self, count: int) -> _Plan:
+        if len(self._plans) >= PLANS_MAX:
+            self._plans.clear()
         plan = self._plans[count] = _Plan(self._session, count, self.features, self.parts)
         return plan
 

@@ -15,7 +15,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 import google_crc32c
 import msgspec
@@ -157,14 +157,36 @@ def decode_fact(body: bytes) -> Fact:
     return _decoder.decode(body)
 
 
+class Point(msgspec.Struct, frozen=True):
+    """A place between two records: what is needed to go on from there."""
+
+    number: int
+    offset: int
+    facts: int
+    chain: bytes
+    block: Any
+    """The hash over what stands behind the last block."""
+    in_block: int
+
+
 class Writer:
     """Appends records to a new file. Without `close` the file has no closing record."""
 
-    def __init__(self, path: Path, head: Head) -> None:
+    def __init__(self, path: Path, head: Head | None, point: Point | None = None) -> None:
+        """Begin a new file with *head*; or go on at *point* of one, cutting off what is behind."""
         self._path = path
-        self._file: BinaryIO = path.open("xb", buffering=0)
         self._buffer: list[bytes] = []
         self._buffered = 0
+        if point is not None:
+            self._file: BinaryIO = path.open("r+b", buffering=0)
+            self._file.truncate(point.offset)
+            self._file.seek(point.offset)
+            self._chain, self._block = point.chain, point.block
+            self._number, self._in_block, self.facts = point.number, point.in_block, point.facts
+            if self._in_block >= BLOCK_RECORDS:
+                self._end_block()
+            return
+        self._file = path.open("xb", buffering=0)
         self._chain = blake2b(MAGIC, digest_size=32).digest()
         self._block = blake2b(self._chain, digest_size=32)
         self._number = 0
@@ -246,14 +268,53 @@ class Writer:
         self._buffered += len(piece)
 
 
+def resume(path: Path) -> tuple[Writer, list[TurnRecord]]:
+    """Return what goes on with a journal of turns that was not closed, and the turns in it.
+
+    What stands behind its last whole turn is cut off.
+
+    Raises: JournalError if it is damaged before its end; AdapterError if it is closed already.
+    """
+    reader = Reader(path)
+    turns: list[TurnRecord] = []
+    whole = Point(0, 0, 0, b"", None, 0)
+    turn: TurnRecord | None = None
+    left = 0
+    try:
+        for record in reader.records():
+            if record.kind == TURN:
+                turn = decode_turn_record(record.body)
+                left = turn.facts
+            left -= record.kind == FACT
+            if turn is not None and left == 0 and record.kind != BLOCK:
+                turns.append(turn)
+                turn = None
+            if turn is None:
+                whole = reader.point(record.number + 1)
+    except TornTail:
+        if not whole.offset:
+            raise
+        return Writer(path, None, whole), turns
+    raise AdapterError(f"{path} is closed: the session has ended")
+
+
 class Reader:
     """Reads a journal from front to back and checks every header, CRC and link on the way."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.facts = 0
+        self.offset = len(MAGIC)
+        """Where the next record begins; the three below are the chain up to there."""
+        self.chain = blake2b(MAGIC, digest_size=32).digest()
+        self.block = blake2b(self.chain, digest_size=32)
+        self.in_block = 0
         self.digest = ""
         """The digest of the journal; set once the closing record was read and found right."""
+
+    def point(self, number: int) -> Point:
+        """Return the place behind the record that was read last; *number* is the next one's."""
+        return Point(number, self.offset, self.facts, self.chain, self.block.copy(), self.in_block)
 
     def records(self) -> Iterator[Record]:
         """Give every record.
@@ -273,29 +334,30 @@ class Reader:
         if magic != MAGIC:
             error = TornTail if MAGIC.startswith(magic) else JournalError
             raise error(0, 0, "the file does not begin as a journal of format 1")
-        offset, number = len(MAGIC), 0
-        chain = blake2b(MAGIC, digest_size=32).digest()
-        block = blake2b(chain, digest_size=32)
+        number = 0
         while True:
+            offset = self.offset
             header = file.read(HEADER.size)
             payload = _payload(file, header, number, offset)
             kind, body = payload[:1], payload[1:]
             if (kind == HEAD) != (number == 0):
                 raise JournalError(number, offset, "a head is the first record, and only that")
             if kind == BLOCK:
-                chain = block.digest()
-                block = blake2b(chain, digest_size=32)
-                if body != chain:
+                self.chain = self.block.digest()
+                self.block = blake2b(self.chain, digest_size=32)
+                self.in_block = -1  # as the writer counts: the block record opens the next block
+                if body != self.chain:
                     raise JournalError(number, offset, "the chain over the last block is broken")
             elif kind == FACT:
                 self.facts += 1
             elif kind == CLOSE:
-                self._finish(file, Record(number, offset, kind, body), chain)
+                self._finish(file, Record(number, offset, kind, body), self.chain)
                 return
-            block.update(header)
-            block.update(payload)
+            self.block.update(header)
+            self.block.update(payload)
+            self.in_block += 1
+            self.offset += len(header) + len(payload)
             yield Record(number, offset, kind, body)
-            offset += len(header) + len(payload)
             number += 1
 
     def _finish(self, file: BinaryIO, record: Record, chain: bytes) -> None:

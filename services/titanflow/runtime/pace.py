@@ -2,7 +2,9 @@
 
 The gateway hears every pod's turns. Each message is owed an answer by those pods that may have
 something to say to it (`shard.PROVOKES`); an answer is a turn that names the message among its
-inputs. When nothing is owed, all consequences have been drawn. In a free run a pod names its
+inputs. A pod takes each stream in order, so one number for each pod and stream says it all, and it
+does not matter in which order the gateway hears of turns. When nothing is owed, all consequences
+have been drawn. In a free run a pod names its
 inputs only when it says something, so there this is asked for at the end alone, by a flush.
 """
 
@@ -23,7 +25,10 @@ class Pacer:
         self._arena = topology.arena
         self._pods = tuple(pod for pod in topology.pods if pod.stages)
         self._provoked = {pod.name: provoked(pod.stages) for pod in self._pods}
-        self._owed: dict[InputRef, set[str]] = {}
+        self._owed: dict[tuple[str, str], int] = {}
+        """The last message of a stream to which a pod owes an answer."""
+        self._named: dict[tuple[str, str], int] = {}
+        """The last message of a stream that a pod has named among its inputs."""
         self._last: dict[str, int] = {}
         self._held: set[type[Fact]] = set()
         """Types of market event that wait for the watermark."""
@@ -33,16 +38,20 @@ class Pacer:
     @property
     def is_settled(self) -> bool:
         """Say whether every message has been answered by everybody who owes it an answer."""
-        return not self._owed
+        return not self.owed()
 
     @property
     def has_ended(self) -> bool:
         """Say whether every pod has said its last turn."""
         return len(self._ended) == len(self._pods)
 
-    def owed(self) -> dict[InputRef, tuple[str, ...]]:
-        """Return who owes answers to which messages, for people who wait."""
-        return {ref: tuple(sorted(pods)) for ref, pods in self._owed.items()}
+    def owed(self) -> tuple[tuple[str, str, int], ...]:
+        """Return which pod owes an answer to which message of which stream."""
+        return tuple(
+            (pod, stream, sequence)
+            for (pod, stream), sequence in self._owed.items()
+            if self._named.get((pod, stream), 0) < sequence
+        )
 
     def sent(self, ref: InputRef, turn: Turn) -> None:
         """Take a turn that the gateway published."""
@@ -63,13 +72,10 @@ class Pacer:
 
     def heard(self, ref: InputRef, turn: Turn) -> None:
         """Take a turn of a pod."""
-        self._last[turn.pod] = ref.sequence
+        self._last[turn.pod] = max(self._last.get(turn.pod, 0), ref.sequence)
         for each in turn.inputs:
-            waiting = self._owed.get(each)
-            if waiting is not None:
-                waiting.discard(turn.pod)
-                if not waiting:
-                    del self._owed[each]
+            key = (turn.pod, each.stream)
+            self._named[key] = max(self._named.get(key, 0), each.sequence)
             if each == self._end:
                 self._ended.add(turn.pod)
         kinds = {type(fact) for fact in turn.facts}
@@ -88,7 +94,8 @@ class Pacer:
         )
 
     def _owe(self, ref: InputRef, pod: Pod) -> None:
-        self._owed.setdefault(ref, set()).add(pod.name)
+        key = (pod.name, ref.stream)
+        self._owed[key] = max(self._owed.get(key, 0), ref.sequence)
 
 
 def missing(

@@ -63,16 +63,19 @@ def check_graph(model: bytes, manifest: BundleManifest, max_batch: int) -> None:
     Raises: BundleRefusedError at the step graph, with the first thing that is not allowed.
     """
     parsed = _parse(model)
-    _check_file(parsed, manifest)
-    for node in parsed.graph.node:
-        _check_node(node, len(manifest.features))
-    _check_tensors(parsed)
-    _check_ends(parsed.graph, manifest)
     try:
+        _check_file(parsed, manifest)
+        for node in parsed.graph.node:
+            _check_node(node, len(manifest.features))
+        _check_tensors(parsed)
+        _check_ends(parsed.graph, manifest)
         onnx.checker.check_model(parsed)
+        _check_sizes(parsed, manifest, max_batch)
+    except BundleRefusedError:
+        raise
     except Exception as error:
+        # Also what a file made by nobody's exporter does to the code that looks at it.
         raise _refused(f"it is not valid: {_first_line(error)}") from error
-    _check_sizes(parsed, manifest, max_batch)
 
 
 def _refused(what: str) -> BundleRefusedError:

@@ -42,7 +42,7 @@ _SOURCES: Final[dict[Stage, tuple[Stage, ...]]] = {
     "score": ("gate", "trade", "post"),
 }
 """Whose turns each stage consumes, beside the market; see `turn_sources` for named contenders.
-The gateway reads the turns behind it for their watermarks, so that it can keep lock step."""
+The gateway reads every pod's turns, so that it can keep lock step."""
 _LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -318,6 +318,6 @@ def _reads(topology: Topology, pod: Pod) -> dict[str, tuple[str, ...]]:
     if hosted & {"gate", "trade"} or pod.role in {"governance", "sentinel"}:
         reads["CONTROL"] = [subject(arena, "control", "*")]
     if pod.role == "gateway":
-        for source in topology.hosting("gate", "trade", "post", "score"):
+        for source in (each for each in topology.pods if each.stages):
             reads.setdefault(source.output, []).append(output_subject(topology, source))
     return {kind: tuple(sorted(names)) for kind, names in sorted(reads.items()) if names}

@@ -8,7 +8,7 @@ nobody.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final
 
 from titanflow.adapters.rpc.ports import Board, Books
@@ -82,6 +82,7 @@ class Boards:
         self._books = books
         self._watchers: set[Watcher] = set()
         self._pump: asyncio.Task[None] | None = None
+        self._newest: Board | None = None
         self._closed = False
 
     @property
@@ -89,7 +90,7 @@ class Boards:
         """Give how many watch."""
         return len(self._watchers)
 
-    async def watch(self, interval_seconds: float) -> AsyncIterator[Board]:
+    async def watch(self, interval_seconds: float) -> AsyncGenerator[Board]:
         """Give the board now, and after each change when it is due.
 
         Raises: RefusalError at the end, with its reason.
@@ -102,6 +103,8 @@ class Boards:
             self._send_home(watcher)
         elif self._pump is None:
             self._pump = asyncio.create_task(self._run())
+        elif self._newest is not None:
+            watcher.offer(self._newest, asyncio.get_running_loop().time())
         try:
             while True:
                 yield await watcher.take()
@@ -109,7 +112,7 @@ class Boards:
             self._watchers.discard(watcher)
             if not self._watchers and self._pump is not None:
                 self._pump.cancel()
-                self._pump = None
+                self._pump = self._newest = None
 
     def close(self) -> None:
         """Send all watchers home: the server stops."""
@@ -129,18 +132,18 @@ class Boards:
         except Exception as error:  # noqa: BLE001 - each watcher hears it, and his call ends
             for watcher in self._watchers:
                 watcher.end(refusal_of(error))
-            self._pump = None
+            self._pump = self._newest = None
 
     async def _round(self, board: Board) -> Board:
         """Offer a board until there is a newer one; return that."""
         loop = asyncio.get_running_loop()
+        self._newest = board
         while True:
             now = loop.time()
             for watcher in self._watchers:
                 watcher.offer(board, now)
             waiting = [watcher.due - now for watcher in self._watchers if watcher.behind(board)]
-            # A watcher who comes later wants the board at once, so a round is never long.
-            limit = asyncio.timeout(min([*waiting, LEAST_SECONDS]))
+            limit = asyncio.timeout(min(waiting, default=None))
             try:
                 async with limit:
                     newer = await self._books.later_board(board.revision)

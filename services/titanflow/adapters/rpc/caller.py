@@ -33,11 +33,15 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """What is known of who asks: `certified` is empty without mutual TLS."""
+    """What is known of who asks: `certified` is empty without mutual TLS.
+
+    `seconds` is how long he waits, None if he did not say.
+    """
 
     certified: str
     peer: str
     trace: Trace
+    seconds: float | None = None
 
     def identity(self, stated: str, where: str) -> Identity:
         """Return who asks; *stated* is what the request says in its field *where*.
@@ -66,7 +70,10 @@ def caller_of(context: grpc.aio.ServicerContext[Any, Any]) -> Caller:
     Raises: RefusalError if a certificate's common name is none that we would write down.
     """
     return Caller(
-        _common_name(context.auth_context()), context.peer(), CURRENT.get() or new_trace()
+        _common_name(context.auth_context()),
+        context.peer(),
+        CURRENT.get() or new_trace(),
+        context.time_remaining(),
     )
 
 

@@ -19,7 +19,7 @@ from typing import Any, Final, Self, TypeVar
 
 import grpc
 import grpc.aio
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 
 from titanflow.adapters.rpc.health import READINESS, SERVING, WAITS_FOR
 from titanflow.adapters.rpc.refusal import Code, RefusalError, read_refusal
@@ -126,7 +126,7 @@ class Client:
         limit = asyncio.timeout(seconds)
         try:
             async with limit:
-                while (found := await self._missing(name)):
+                while found := await self._missing(name):
                     if found != waits_for:
                         waits_for = found
                         told(found)

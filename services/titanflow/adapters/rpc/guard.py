@@ -18,7 +18,7 @@ import grpc
 import grpc.aio
 import msgspec
 from google.protobuf.message import DecodeError
-from grpc_status import rpc_status
+from grpc_status import rpc_status  # type: ignore[import-untyped]
 
 from titanflow.adapters.rpc.meter import Meter
 from titanflow.adapters.rpc.method import Context
@@ -40,6 +40,8 @@ UNKNOWN: Final = "unknown"
 """The method under which calls of methods that nobody serves are counted."""
 ROOMLESS: Final = ("grpc.health.", "grpc.reflection.")
 """Services that take no room: who asks for health must be answered when there is none."""
+FIRST: Final = "titanflow.rpc.v1.Control/"
+"""The commands, for which there is a reserve."""
 
 Handler = grpc.RpcMethodHandler[Any, Any]
 Body = Callable[[], Awaitable[Any]]
@@ -58,6 +60,8 @@ class Limits(msgspec.Struct, frozen=True):
     """Longest time in which a stream's reader must take one message."""
     calls_max: int = 256
     """Most calls at a time."""
+    reserve: int = 32
+    """Room beyond that for commands: no crowd of readers keeps anybody from stopping the trading."""
     request_bytes_max: int = 1 << 20
     answer_bytes_max: int = 8 << 20
     metadata_bytes_max: int = 8 << 10
@@ -82,16 +86,15 @@ class Guard(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler:
+    ) -> Handler | None:
         """Return the handler of a method, guarded."""
         path = handler_call_details.method
         wrapped = self._wrapped.get(path)
         if wrapped is not None:
             return wrapped
         handler = await continuation(handler_call_details)
-        # The library's types say that there is always one; where nobody serves, it is None.
         if handler is None:
             self.meter.begin(UNKNOWN)
             self.meter.end(UNKNOWN, Code.UNIMPLEMENTED.name, 0, timed=False)
@@ -165,13 +168,14 @@ class Guard(grpc.aio.ServerInterceptor):
 
     async def _run(self, method: str, context: Context, body: Body, *, stream: bool) -> Any:
         """Run one call with all that holds for every call; return its answer."""
-        begun = time.monotonic_ns()  # noqa: TID251 - how long a call takes is no fact of ours
+        begun = time.monotonic_ns()
         token = CURRENT.set(_trace_of(context))
         held = not method.startswith(ROOMLESS)
         self.meter.begin(method)
         code = Code.OK.name
         try:
-            if held and self._running >= self.limits.calls_max:
+            room = self.limits.calls_max + self.limits.reserve * method.startswith(FIRST)
+            if held and self._running >= room:
                 self.meter.shed += 1
                 raise overloaded(f"{self._running} calls are under way")  # noqa: TRY301
             self._running += held
@@ -190,7 +194,7 @@ class Guard(grpc.aio.ServerInterceptor):
             code = refusal.code.name
             await context.abort_with_status(rpc_status.to_status(status_of(refusal)))
         finally:
-            duration = time.monotonic_ns() - begun  # noqa: TID251 - see above
+            duration = time.monotonic_ns() - begun
             self.meter.end(method, code, duration, timed=not stream)
             CURRENT.reset(token)
 

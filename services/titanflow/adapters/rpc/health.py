@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from typing import Any, Final
 
-from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 
 from titanflow.adapters.rpc.method import Context
 from titanflow.adapters.rpc.refusal import not_found, plain, shown
@@ -22,10 +22,9 @@ READINESS: Final = "readiness"
 WAITS_FOR: Final = "waits-for"
 SERVICE: Final = "grpc.health.v1.Health"
 
-Status = health_pb2.HealthCheckResponse.ServingStatus
-SERVING: Final = health_pb2.HealthCheckResponse.SERVING
-NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
-SERVICE_UNKNOWN: Final = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+SERVING: Final[int] = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING: Final[int] = health_pb2.HealthCheckResponse.NOT_SERVING
+SERVICE_UNKNOWN: Final[int] = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
 
 
 class Health:
@@ -92,14 +91,14 @@ class Health:
         former.set()
 
 
-class HealthServicer(health_pb2_grpc.HealthServicer):
+class HealthServicer(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
     """The standard service over a `Health`."""
 
     def __init__(self, health: Health, services: Iterable[str]) -> None:
         self._health = health
         self._readiness = frozenset({"", READINESS, *services})
 
-    def status(self, service: str) -> Status:
+    def status(self, service: str) -> int:
         """Return the status of a service by its name."""
         if service == LIVENESS:
             return SERVING if self._health.live else NOT_SERVING
@@ -122,7 +121,7 @@ class HealthServicer(health_pb2_grpc.HealthServicer):
         context: Context,  # noqa: ARG002
     ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
         """Give the status now and after each change, until the server stops."""
-        former: Status | None = None
+        former: int | None = None
         while True:
             status = self.status(request.service)
             if status != former:

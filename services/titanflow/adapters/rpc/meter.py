@@ -11,9 +11,7 @@ from typing import Final
 
 import msgspec
 
-BOUNDS_NS: Final = tuple(
-    step * 10**power for power in range(4, 10) for step in (1, 2, 5)
-)
+BOUNDS_NS: Final = tuple(step * 10**power for power in range(4, 10) for step in (1, 2, 5))
 """Upper bounds of the buckets: 10 µs to 5 s in steps of 1, 2, 5; one more holds the rest."""
 
 
@@ -41,6 +39,7 @@ class Histogram(msgspec.Struct):
         15000
         """
         wanted, seen = share * self.count, 0
+        bound: int
         for bound, count in zip((*BOUNDS_NS, self.max_ns), self.counts, strict=True):
             seen += count
             if count and seen >= wanted:

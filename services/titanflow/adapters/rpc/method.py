@@ -7,7 +7,7 @@ pod that hosts both answers both.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from typing import Any, Final, Generic, TypeVar
 
 import grpc
@@ -25,7 +25,7 @@ A = TypeVar("A", bound=Message)
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Answer = Callable[[Q, Caller], Awaitable[A]]
-Answers = Callable[[Q, Caller], AsyncIterator[A]]
+Answers = Callable[[Q, Caller], AsyncGenerator[A]]
 
 DESCRIPTOR_KEY: Final = "descriptor"
 
@@ -69,7 +69,7 @@ class Method(Generic[Q, A]):
         assert self._answer is not None
         return await self._answer(request, caller_of(context))
 
-    async def _stream(self, request: Q, context: Context) -> AsyncIterator[A]:
+    async def _stream(self, request: Q, context: Context) -> AsyncGenerator[A]:
         assert self._answers is not None
         answers = self._answers(request, caller_of(context))
         try:
@@ -77,7 +77,7 @@ class Method(Generic[Q, A]):
                 yield message
         finally:
             # At once: what the handler holds must not wait for the collector of garbage.
-            await answers.aclose()  # type: ignore[attr-defined]  # an async generator has it
+            await answers.aclose()
 
 
 AnyMethod = Method[Any, Any]

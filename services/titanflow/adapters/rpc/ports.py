@@ -17,10 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from titanflow.adapters.rpc.caller import Identity
+from titanflow.core.base.errors import TitanFlowError
 from titanflow.core.base.ident import Id
-from titanflow.core.facts import Fact, Signal, Standing, Verdict
-from titanflow.core.facts.belief import Belief
-from titanflow.core.facts.decision import Intent
+from titanflow.core.facts import Belief, Fact, Intent, Signal, Standing, Verdict
 from titanflow.core.spec.words import (
     KillAction,
     KillScope,
@@ -310,7 +309,7 @@ class ModelCard(msgspec.Struct, frozen=True):
     max_batch: int
 
 
-class ModelFailedError(Exception):
+class ModelFailedError(TitanFlowError):
     """A model did not answer a batch: how, and in words."""
 
     def __init__(self, reply: Reply, text: str) -> None:

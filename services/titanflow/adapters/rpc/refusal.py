@@ -16,11 +16,15 @@ import grpc.aio
 import msgspec
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError, Message
-from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
-from google.rpc.status_pb2 import Status
+from google.rpc.error_details_pb2 import (  # type: ignore[import-untyped]
+    BadRequest,
+    ErrorInfo,
+    RetryInfo,
+)
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
-from titanflow.adapters.bus.errors import BusError, Fenced, Forbidden, StreamFull
 from titanflow.adapters.bundles.refusal import BundleRefusedError
+from titanflow.adapters.bus.errors import BusError, Fenced, Forbidden, StreamFull
 from titanflow.core.base.errors import (
     AdapterError,
     InvariantError,
@@ -233,8 +237,8 @@ def read_refusal(error: grpc.aio.AioRpcError) -> RefusalError:
 def plain(text: str) -> str:
     """Return a text that fits into a status: its first line, in ASCII, of bounded length.
 
-    >>> plain("é\\nsecond line")
-    '\\\\xe9'
+    >>> plain("two lines".replace(" ", chr(10)))
+    'two'
     """
     line = next(_lines(text), "")[:TEXT_MAX]
     line = line.encode("ascii", "backslashreplace").decode("ascii")

@@ -16,8 +16,8 @@ from typing import Any
 import grpc
 import grpc.aio
 import msgspec
-from grpc_health.v1 import health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_health.v1 import health_pb2_grpc  # type: ignore[import-untyped]
+from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]
 
 from titanflow.adapters.rpc.guard import Guard, Limits
 from titanflow.adapters.rpc.health import SERVICE, Health, HealthServicer
@@ -73,9 +73,7 @@ class Server:
         for service, by_name in handlers.items():
             generic = grpc.method_handlers_generic_handler(service, by_name)
             self._server.add_generic_rpc_handlers((generic,))
-        health_pb2_grpc.add_HealthServicer_to_server(
-            HealthServicer(health, handlers), self._server
-        )
+        health_pb2_grpc.add_HealthServicer_to_server(HealthServicer(health, handlers), self._server)
         reflection.enable_server_reflection(self.services, self._server)
 
     @property

@@ -42,8 +42,11 @@ class TlsFiles(msgspec.Struct, frozen=True):
 
     def _read(self) -> tuple[bytes, bytes, bytes]:
         problems, found = [], []
-        for name, kind in (("certificate", "CERTIFICATE"), ("key", "PRIVATE KEY"),
-                           ("authority", "CERTIFICATE")):
+        for name, kind in (
+            ("certificate", "CERTIFICATE"),
+            ("key", "PRIVATE KEY"),
+            ("authority", "CERTIFICATE"),
+        ):
             path: Path = getattr(self, name)
             try:
                 text = path.read_bytes()

@@ -1,0 +1,196 @@
+"""How does a market get onto the bus? Instant by instant, at a pace, each time one message.
+
+At a speed the gateway publishes by the clock. In lock step (speed 0) it publishes an instant, waits
+until the trading side has settled, says so by a watermark (at which the contenders decide), waits
+until their decisions have settled too, and goes on. Its own stream says where it was when it starts
+again; the tape is read anew and what was published is not published twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from titanflow.adapters.bus.client import Bus
+from titanflow.adapters.bus.reading import Message
+from titanflow.adapters.bus.streams import Topology, consumers, output_subject, stream_name
+from titanflow.adapters.codec import InputRef, Turn, decode_turn, encode_turn
+from titanflow.core.base.errors import InvariantError
+from titanflow.core.facts import Fact
+from titanflow.runtime.pace import Pacer
+from titanflow.runtime.plan import Plan
+from titanflow.runtime.shard import END, FLUSH, GATEWAY
+
+FLUSHES_MAX: Final = 1000
+"""Rounds of a free run's end; a chain of consequences has a few links."""
+
+
+def instants(events: Iterable[Fact]) -> Iterator[list[Fact]]:
+    """Give events in groups of one time."""
+    group: list[Fact] = []
+    for fact in events:
+        if group and fact.at != group[-1].at:
+            yield group
+            group = []
+        group.append(fact)
+    if group:
+        yield group
+
+
+class Gateway:
+    """Publishes one plan's market events; the only writer of the market stream."""
+
+    def __init__(self, bus: Bus, topology: Topology, plan: Plan, speed: float) -> None:
+        self.at = self.watermark = 0
+        self.number = 0
+        self.published = 0
+        """Events published."""
+        self.pacer = Pacer(topology)
+        self.stopping = asyncio.Event()
+        self.resumed = asyncio.Event()
+        self.resumed.set()
+        self._bus, self._topology, self._plan, self._speed = bus, topology, plan, speed
+        pod = next(pod for pod in topology.pods if pod.role == "gateway")
+        self._stream = stream_name(topology.arena, pod.output)
+        self._subject = output_subject(topology, pod)
+        self._pod = pod
+        self._last = 0
+        self._instants = 0
+        self._open = False
+        """Whether the last turn held events that no watermark has covered yet."""
+        self._heard = asyncio.Event()
+
+    async def run(self) -> None:
+        """Publish until the tape ends and everybody has said his last turn.
+
+        Raises: BusError and its kinds; InvariantError if the stream holds another tape.
+        """
+        ended = await self._recover()
+        hearing = [asyncio.create_task(self._hear(name)) for name in self._reads()]
+        work = asyncio.create_task(self._drive(ended=ended))
+        stop = asyncio.create_task(self.stopping.wait())
+        try:
+            done, _ = await asyncio.wait(
+                (work, stop, *hearing), return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in done:
+                task.result()
+        finally:
+            for task in (work, stop, *hearing):
+                task.cancel()
+            await asyncio.gather(work, stop, *hearing, return_exceptions=True)
+
+    def _reads(self) -> list[str]:
+        return [
+            each.stream
+            for each in consumers(self._topology)
+            if each.name == self._pod.name and each.user == self._pod.name
+        ]
+
+    async def _hear(self, stream: str) -> None:
+        """Hear the turns of one stream."""
+        async for message in self._bus.consume(stream, self._pod.name, after=0):
+            self._note(message)
+            await message.ack()
+
+    def _note(self, message: Message) -> None:
+        ref = InputRef(message.stream, message.sequence)
+        self.pacer.heard(ref, decode_turn(message.data))
+        self._heard.set()
+
+    async def _recover(self) -> bool:
+        """Read what was published before; say whether that was all."""
+        stored = await self._bus.last(self._stream, self._subject)
+        if stored is None:
+            return False
+        own = self._bus.consume(self._stream, f"{self._pod.name}-turns", after=0)
+        async for message in own:
+            self._count(decode_turn(message.data), message.sequence)
+            await message.ack()
+            if message.sequence >= stored.sequence:
+                break
+        await own.close()
+        return self.watermark == END
+
+    def _count(self, turn: Turn, sequence: int) -> None:
+        """Note a turn that stands in the stream."""
+        self._last, self.number = sequence, turn.number
+        self.at, self.watermark = turn.at, turn.watermark
+        self.published += len(turn.facts)
+        self._instants += bool(turn.facts)
+        self._open = turn.watermark < turn.at
+        self.pacer.sent(InputRef(self._stream, sequence), turn)
+
+    async def _drive(self, *, ended: bool) -> None:
+        """Say everything that has not been said yet."""
+        if not ended:
+            await self._tape()
+            await self._finish()
+        while not self.pacer.has_ended:
+            await self._wait()
+
+    async def _tape(self) -> None:
+        lock_step = self._topology.lock_step
+        if self._open:
+            await self._cover()
+        clock, begun = time.monotonic(), 0
+        for place, facts in enumerate(instants(self._plan.with_controls(self._plan.events()))):
+            if place < self._instants_before:
+                continue
+            at = facts[-1].at
+            if place == 0:
+                facts = [*self._plan.switches(facts[0].at), *facts]
+            await self.resumed.wait()
+            if lock_step:
+                await self._say(at, facts, self.watermark)
+                await self._cover()
+                continue
+            begun = begun or at
+            due = clock + (at - begun) / 1e9 / self._speed
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            await self._say(at, facts, at)
+        if not self._instants:
+            raise self._plan.nothing_to_do()
+
+    @property
+    def _instants_before(self) -> int:
+        """Give how many instants stand in the stream already."""
+        return self._instants
+
+    async def _cover(self) -> None:
+        """Wait until the last instant has settled, let everybody decide, and wait again."""
+        await self._settled()
+        await self._say(self.at, (), self.at)
+        await self._settled()
+
+    async def _finish(self) -> None:
+        """Ask for all inputs to be named until nothing is owed, then say that this was all."""
+        if not self._topology.lock_step:
+            for _ in range(FLUSHES_MAX):
+                await self._say(self.at, (), FLUSH)
+                positions = self.pacer.positions()
+                await self._settled()
+                if positions == self.pacer.positions():
+                    break
+            else:
+                raise InvariantError(f"the pods have not settled after {FLUSHES_MAX} rounds")
+        await self._say(self.at, (), END)
+
+    async def _say(self, at: int, facts: Sequence[Fact], watermark: int) -> None:
+        inputs = () if facts else self.pacer.positions()
+        turn = Turn(GATEWAY, self.number + 1, at, inputs, tuple(facts), watermark)
+        published = await self._bus.publish_turn(
+            self._stream, self._subject, encode_turn(turn), f"{GATEWAY}/{turn.number}", self._last
+        )
+        self._count(turn, published.sequence)
+
+    async def _settled(self) -> None:
+        while not self.pacer.is_settled:
+            await self._wait()
+
+    async def _wait(self) -> None:
+        """Wait for the next turn of anybody."""
+        self._heard.clear()
+        await self._heard.wait()

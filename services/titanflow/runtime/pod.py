@@ -1,0 +1,236 @@
+"""How does a shard live on the bus? Take, apply, publish one turn, acknowledge; and again.
+
+Start and recovery are one path: load the snapshot if there is a sound one, take again the inputs
+that the pod's own later turns name, in their order, compare what comes out with what was published,
+and go on from there. A turn is published with the pod's last sequence as its fence, so of two
+copies of a pod the second is stopped before its first effect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from titanflow.adapters.bus.client import Bus
+from titanflow.adapters.bus.reading import Message, Reader
+from titanflow.adapters.bus.streams import (
+    Pod,
+    Topology,
+    consumers,
+    output_subject,
+    stream_name,
+)
+from titanflow.adapters.codec import InputRef, Turn, decode_turn, encode_turn
+from titanflow.core.base.errors import InvariantError
+from titanflow.core.facts import Answer, Ask
+from titanflow.runtime.pace import missing
+from titanflow.runtime.place import replace
+from titanflow.runtime.shard import GATEWAY, Shard
+from titanflow.runtime.timing import Timing
+
+SNAPSHOT_TURNS: Final = 2048
+"""Turns between two snapshots: what must be taken again after a crash, about a second's work."""
+
+Predict = Callable[[Sequence[Ask]], Awaitable[Sequence[Answer]]]
+
+
+class Snapshot(msgspec.Struct, frozen=True, array_like=True):
+    """A pod's state between two inputs, and where it stands in each stream."""
+
+    last: int
+    """Sequence of its last turn."""
+    positions: dict[str, int]
+    seen: dict[str, int]
+    """The last sequence heard of each pod."""
+    shard: bytes
+
+
+def write_snapshot(path: Path, snapshot: Snapshot) -> None:
+    """Write a snapshot with its digest, whole or not at all."""
+    body = msgspec.msgpack.encode(snapshot)
+    replace(path, blake2b(body, digest_size=32).digest() + body)
+
+
+def read_snapshot(path: Path) -> Snapshot | None:
+    """Return the snapshot in a file; None if there is none that is sound.
+
+    A damaged one is put aside, so that it is neither believed nor lost.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    digest, body = content[:32], content[32:]
+    if blake2b(body, digest_size=32).digest() == digest:
+        with contextlib.suppress(msgspec.DecodeError):
+            return msgspec.msgpack.decode(body, type=Snapshot)
+    path.replace(path.with_suffix(".damaged"))
+    return None
+
+
+class Host:
+    """Runs one shard on one bus."""
+
+    def __init__(
+        self, bus: Bus, topology: Topology, shard: Shard, snapshots: Path, predict: Predict | None
+    ) -> None:
+        self.shard, self.pod = shard, shard.pod
+        self.timing = Timing()
+        self.last = 0
+        self.at = 0
+        """Event time of the last input."""
+        self._bus, self._topology, self._predict = bus, topology, predict
+        self._stream = stream_name(topology.arena, self.pod.output)
+        self._subject = output_subject(topology, self.pod)
+        self._snapshots = snapshots
+        self._positions: dict[str, int] = {}
+        self._seen: dict[str, int] = {}
+        self._readers: dict[str, Reader] = {}
+        self._since_snapshot = 0
+        self.stopping = asyncio.Event()
+
+    async def run(self) -> None:
+        """Recover, then take inputs until the session ends or `stopping` is set.
+
+        Raises: BusError and its kinds, InvariantError: the process ends, and starts again by the
+        same path.
+        """
+        await self._recover()
+        pending: dict[str, asyncio.Task[Message]] = {}
+        parked: Message | None = None
+        stop = asyncio.create_task(self.stopping.wait())
+        try:
+            while not self.shard.ended and not stop.done():
+                for stream, reader in self._readers.items():
+                    is_parked = parked is not None and parked.stream == stream
+                    if stream not in pending and not is_parked:
+                        pending[stream] = asyncio.ensure_future(anext(reader))
+                done, _ = await asyncio.wait(
+                    (stop, *pending.values()), return_when=asyncio.FIRST_COMPLETED
+                )
+                for stream in [name for name, task in pending.items() if task in done]:
+                    message = pending.pop(stream).result()
+                    turn = decode_turn(message.data)
+                    if self._must_wait(turn):
+                        parked = message
+                        continue
+                    await self._take(message, turn)
+                if parked is not None and not self._must_wait(turn := decode_turn(parked.data)):
+                    message, parked = parked, None
+                    await self._take(message, turn)
+        finally:
+            for task in (stop, *pending.values()):
+                task.cancel()
+            await asyncio.gather(stop, *pending.values(), return_exceptions=True)
+            self.snapshot()
+
+    def snapshot(self) -> None:
+        """Write down where the pod is."""
+        body = Snapshot(self.last, dict(self._positions), dict(self._seen), self.shard.dump())
+        write_snapshot(self._snapshots, body)
+        self._since_snapshot = 0
+
+    def _must_wait(self, turn: Turn) -> bool:
+        """Say whether a watermark is ahead of what this pod has heard of others."""
+        return turn.pod == GATEWAY and bool(
+            missing(turn.inputs, self._topology, self.pod, self._seen)
+        )
+
+    async def _take(self, message: Message, turn: Turn) -> None:
+        """Take one input whole."""
+        started = time.perf_counter_ns()
+        ref = InputRef(message.stream, message.sequence)
+        said = await self._apply(turn, ref)
+        applied = time.perf_counter_ns()
+        self.timing.applied.add(applied - started)
+        if said is not None:
+            await self._publish(said)
+            self.timing.published.add(time.perf_counter_ns() - applied)
+        await message.ack()
+
+    async def _apply(self, turn: Turn, ref: InputRef) -> Turn | None:
+        self.shard.take(turn, ref)
+        while self.shard.asks:
+            if self._predict is None:
+                raise InvariantError("a contender asks, and nothing here can answer")
+            self.shard.answer(await self._predict(list(self.shard.asks)))
+        said = self.shard.finish()
+        self._positions[ref.stream] = ref.sequence
+        self._seen[turn.pod] = ref.sequence
+        self.at = max(self.at, turn.at)
+        return said
+
+    async def _publish(self, said: Turn) -> None:
+        name = f"{self.pod.name}/{said.number}"
+        published = await self._bus.publish_turn(
+            self._stream, self._subject, encode_turn(said), name, self.last
+        )
+        self.last = published.sequence
+        self._since_snapshot += 1
+        if self._since_snapshot >= SNAPSHOT_TURNS:
+            self.snapshot()
+
+    # Start and recovery.
+
+    async def _recover(self) -> None:
+        """Bring the shard to where its own last turn left it."""
+        kept = read_snapshot(self._snapshots)
+        if kept is not None:
+            self.shard.load(kept.shard)
+            self.last, self._positions, self._seen = kept.last, kept.positions, kept.seen
+        for each in consumers(self._topology):
+            if each.name == self.pod.name:
+                after = self._positions.get(each.stream, 0)
+                self._readers[each.stream] = self._bus.consume(each.stream, each.name, after=after)
+        stored = await self._bus.last(self._stream, self._subject)
+        if stored is None or stored.sequence <= self.last:
+            return
+        own = self._bus.consume(self._stream, f"{self.pod.name}-turns", after=self.last)
+        async for message in own:
+            await self._again(decode_turn(message.data), message.sequence)
+            await message.ack()
+            if message.sequence >= stored.sequence:
+                break
+        await own.close()
+
+    async def _again(self, former: Turn, sequence: int) -> None:
+        """Take the inputs of one published turn again, and compare."""
+        answers = [fact for fact in former.facts if isinstance(fact, Answer)]
+        said: Turn | None = None
+        for ref in former.inputs:
+            if ref.sequence <= self._positions.get(ref.stream, 0):
+                continue  # a quiet input that the snapshot holds already
+            message = await anext(self._readers[ref.stream])
+            if message.sequence != ref.sequence:
+                raise InvariantError(
+                    f"{self.pod.name}: turn {former.number} names message {ref.sequence} of "
+                    f"{ref.stream}, and {message.sequence} is next"
+                )
+            turn = decode_turn(message.data)
+            self.shard.take(turn, ref)
+            while self.shard.asks:
+                count = len(self.shard.asks)
+                self.shard.answer(answers[:count])
+                answers = answers[count:]
+            said = self.shard.finish()
+            self._positions[ref.stream] = ref.sequence
+            self._seen[turn.pod] = ref.sequence
+            self.at = max(self.at, turn.at)
+            await message.ack()
+        if said != former:
+            raise InvariantError(
+                f"{self.pod.name}: turn {former.number} comes out otherwise than it was published"
+            )
+        self.last = sequence
+
+
+def stage_words(pod: Pod) -> str:
+    """Name what a pod hosts, for people."""
+    return ", ".join(pod.stages) if pod.stages else pod.role
