@@ -4,7 +4,10 @@ Real processes, real graphs. What the checks would never let in is handed to the
 """
 
 import os
+import select
 import signal
+import subprocess
+import sys
 import time
 
 import msgspec
@@ -26,6 +29,7 @@ from titanflow.adapters.model_host import HostFailedError, Hosts, Limits, ModelH
 from titanflow.adapters.models import graph_of
 from titanflow.core.base.breaker import BreakerLimits, BreakerState
 from titanflow.core.spec.words import Reply
+from tools.tree import ROOT
 
 CONTAINED_SECONDS = 1.0
 
@@ -198,3 +202,34 @@ def test_a_version_that_is_refused_leaves_the_former_one_in_place() -> None:
 
     assert good.contract.digest == hosts.run("line", rows(1))[0]
     hosts.close()
+
+
+PARENT = """
+import sys
+from model_kit import bundle_of, graph_bytes
+from titanflow.adapters.model_host import ModelHost
+host = ModelHost(bundle_of(graph_bytes()))
+host.start()
+print(host.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_child_does_not_outlive_a_parent_that_was_killed() -> None:
+    support = str(ROOT / "tests/support")
+    parent = subprocess.Popen(
+        [sys.executable, "-c", PARENT],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={"PYTHONPATH": support},
+        text=True,
+    )
+    assert parent.stdout is not None
+    child = os.pidfd_open(int(parent.stdout.readline()))
+
+    parent.kill()
+    parent.communicate()
+
+    ended, _, _ = select.select([child], [], [], 5.0)
+    os.close(child)
+    assert ended

@@ -1,6 +1,7 @@
 """Is a graph refused for what it would do, before anything runs it, and a decent one let in?"""
 
 import pickle
+import random
 import time
 
 import msgspec
@@ -259,3 +260,23 @@ def test_golden_vectors_that_are_not_finite_are_refused() -> None:
     assert "not finite" in manifest_refusal(
         members(numbers=msgspec.structs.replace(golden, values=values))
     )
+
+
+def test_a_damaged_file_never_makes_the_judge_stumble() -> None:
+    chance = random.Random(5)
+    told = members()
+    refused = 0
+    for _ in range(400):
+        content = bytearray(told.model)
+        for _ in range(chance.choice([1, 2, 8])):
+            place = chance.randrange(len(content))
+            if chance.random() < 0.7:
+                content[place] = chance.randrange(256)
+            else:
+                content[place:place] = chance.randbytes(3)
+        try:
+            read_members(msgspec.structs.replace(told, model=bytes(content)), "ab" * 32)
+        except BundleRefusedError:
+            refused += 1
+
+    assert refused > 200

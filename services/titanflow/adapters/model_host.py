@@ -2,12 +2,12 @@
 
 The child is `python -m titanflow.adapters.model_host`. It takes frames on standard input and gives
 frames on standard output: a kind, a length, and either text or bare little-endian single precision;
-nothing is unpickled on either side. Before the first frame it gives up what it does not need: new
-files, new processes, core dumps, privileges; memory and processor time are limited. The parent
-waits for each call up to a deadline, kills a child that misses it, and starts another behind the
-caller's back: until that one is proven, calls are refused at once. After failures in a row a
-breaker refuses calls for a while. A child whose parent is gone reads the end of its input, or runs
-out of processor time.
+nothing is unpickled on either side. Before the first frame it gives up what it does not need: bytes
+written to files, new processes (unless it is root, whom no kernel keeps from them), core dumps,
+privileges; memory and processor time are limited. The parent waits for each call up to a deadline,
+kills a child that misses it, and starts another behind the caller's back: until that one is proven,
+calls are refused at once. After failures in a row a breaker refuses calls for a while. A child
+whose parent is gone reads the end of its input, or runs out of processor time.
 
 On one machine the child can still open sockets: a pod takes that away with its network policy.
 """
@@ -464,7 +464,7 @@ def _confine(memory_bytes: int) -> None:
 def _address_space() -> int:
     """Return the bytes of address space in use; where nobody says, what the libraries take."""
     try:
-        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - no path
+        with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - no path
             return int(file.read().split()[0]) * resource.getpagesize()
     except OSError:
         return 2 << 30

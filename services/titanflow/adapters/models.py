@@ -130,13 +130,13 @@ class _Plan:
         self._into = np.zeros((count, features), dtype=np.float32)
         # Both outputs lie in one buffer, so that they are judged at once.
         self._out = np.zeros(count * (1 + parts), dtype=np.float32)
-        self._shape = (count, parts)
+        self._values, self._rest = self._out[:count], self._out[count:].reshape(count, parts)
         binding = session.io_binding()
         binding.bind_input(INPUT, "cpu", 0, np.float32, self._into.shape, self._into.ctypes.data)
         binding.bind_output(VALUE, "cpu", 0, np.float32, (count, 1), self._out.ctypes.data)
         if parts:
-            rest = self._out[count:]
-            binding.bind_output(PARTS, "cpu", 0, np.float32, (count, parts), rest.ctypes.data)
+            place = self._rest.ctypes.data
+            binding.bind_output(PARTS, "cpu", 0, np.float32, (count, parts), place)
         self._binding = binding
         self._bound = binding._iobinding  # noqa: SLF001 - see above
 
@@ -146,12 +146,12 @@ class _Plan:
             self._run(self._bound, None)
         except Exception as error:
             raise GraphError(f"the graph failed: {_first_line(error)}") from error
-        count, parts = self._shape
+        count = len(self._values)
         if count == 1:
             return self._out.reshape(1, -1).copy()
-        out = np.empty((count, 1 + parts), dtype=np.float32)
-        out[:, 0] = self._out[:count]
-        out[:, 1:] = self._out[count:].reshape(count, parts)
+        out = np.empty((count, len(self._out) // count), dtype=np.float32)
+        out[:, 0] = self._values
+        out[:, 1:] = self._rest
         return out
 
 

@@ -49,16 +49,69 @@ SessionName = Annotated[
 def up(
     folder: Folder = None,
     once: Annotated[
-        bool, typer.Option("--once", help="Run to the end and wait for nobody.")
+        bool, typer.Option("--once", help="Run to the end, verify, and wait for nobody.")
     ] = False,
-    seconds: Annotated[
-        float, typer.Option(help="Seconds that the show lasts in a terminal, about.")
-    ] = 12.0,
+    speed: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            help="Seconds of market time in a second; 0 is lock step, as fast as that goes.",
+        ),
+    ] = 0.0,
+    shape: Annotated[
+        str, typer.Option(help="How the stages are cut into pods: colocated, split or whole.")
+    ] = "colocated",
 ) -> None:
-    """Run an arena with a live view: progress, leaders, and what to try next."""
-    from titanflow.cli.show import up as run
+    """Run an arena as pods on a NATS server of its own, with a live view; Ctrl-C pauses it."""
+    from titanflow.cli.live import up as run
 
-    run(folder, once=once, seconds=seconds)
+    run(folder, once=once, speed=speed, shape=shape)
+
+
+@app.command()
+def down(
+    purge: Annotated[
+        bool, typer.Option("--purge", help="Also delete what a session that has not ended keeps.")
+    ] = False,
+) -> None:
+    """Stop the arena that runs here; it goes on with the next `titanflow up`."""
+    from titanflow.cli.live import down as run
+
+    run(purge=purge)
+
+
+@app.command()
+def status(output: Output = Format.TABLE) -> None:
+    """Show the arena that runs here: pods, latencies, how far it is."""
+    from titanflow.cli.live import status as run
+
+    run(output)
+
+
+@app.command()
+def logs(
+    pod: Annotated[str, typer.Argument(help="Which pod. Default: all.")] = "",
+    lines: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many of each.")] = 20,
+) -> None:
+    """Show the last lines that pods have logged."""
+    from titanflow.cli.live import logs as run
+
+    run(pod, lines)
+
+
+@app.command(hidden=True)
+def pod(
+    session: Annotated[Path, typer.Option(help="Folder of the live session.")],
+    name: Annotated[str, typer.Option(help="Which pod of its topology.")] = "",
+    stages: Annotated[
+        str, typer.Option(help="Or by what it hosts: risk,execution,ledger and so on.")
+    ] = "",
+    shard: Annotated[str, typer.Option(help="Which part of them, such as 0/1.")] = "0/1",
+) -> None:
+    """Run one pod of a live session; `titanflow up` starts them."""
+    from titanflow.cli.live import pod as run
+
+    run(session, name, stages, shard)
 
 
 @app.command()
@@ -71,8 +124,16 @@ def replay(
     controls: Annotated[
         Path | None, typer.Option(help="YAML list of kill-switch requests at given times.")
     ] = None,
+    source: Annotated[
+        str, typer.Option("--from", help="Derive this session of pods again, turn by turn.")
+    ] = "",
 ) -> None:
     """Run a folder of manifests over its data, as fast as the machine goes, and keep the record."""
+    if source:
+        from titanflow.cli.live import replay_session
+
+        replay_session(source, output, report)
+        return
     from titanflow.cli.show import replay as run
 
     run(folder, output, report, controls)

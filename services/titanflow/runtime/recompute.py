@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -18,7 +19,18 @@ from titanflow.adapters.bus.streams import Pod, Topology, turn_sources
 from titanflow.adapters.codec import InputRef, Turn
 from titanflow.core.base.errors import InvariantError, TitanFlowError
 from titanflow.core.facts import Answer, Fact, KillSwitch
-from titanflow.runtime.journal import TurnRecord, encode_fact
+from titanflow.runtime.describe import difference
+from titanflow.runtime.journal import (
+    FACT,
+    TURN,
+    Head,
+    JournalError,
+    Reader,
+    TurnRecord,
+    decode_fact,
+    decode_turn_record,
+    encode_fact,
+)
 from titanflow.runtime.plan import Plan
 from titanflow.runtime.scribe import record_of, recorded
 from titanflow.runtime.shard import END, GATEWAY, Shard
@@ -45,7 +57,30 @@ def topology_bytes(topology: Topology) -> bytes:
     return msgspec.json.encode(topology, order="deterministic")
 
 
-class _Desk:
+def turns_of(path: Path) -> Iterator[tuple[TurnRecord, tuple[Fact, ...]]]:
+    """Give the whole turns of a journal, up to its end or to what is damaged."""
+    turn: TurnRecord | None = None
+    facts: list[Fact] = []
+    try:
+        for record in Reader(path).records():
+            if record.kind == TURN:
+                turn, facts = decode_turn_record(record.body), []
+            elif record.kind == FACT:
+                facts.append(decode_fact(record.body))
+            if turn is not None and len(facts) == turn.facts:
+                yield turn, tuple(facts)
+                turn = None
+    except JournalError:
+        return
+
+
+def head_of(plan: Plan, topology: Topology) -> Head:
+    """Return the head of the journal of a session of pods."""
+    head = plan.head(plan.data())
+    return msgspec.structs.replace(head, topology=topology_bytes(topology))
+
+
+class Desk:
     """One pod again, and the messages that it has not taken yet."""
 
     def __init__(self, pod: Pod, topology: Topology, plan: Plan) -> None:
@@ -59,7 +94,7 @@ class Recomputation:
 
     def __init__(self, plan: Plan, topology: Topology, source: Iterator[Fact] | None) -> None:
         self.topology = topology
-        self.desks = {pod.name: _Desk(pod, topology, plan) for pod in topology.pods if pod.stages}
+        self.desks = {pod.name: Desk(pod, topology, plan) for pod in topology.pods if pod.stages}
         self._source = source
         self._first = deque[Fact]()
         self._switches = plan.switches
@@ -81,7 +116,7 @@ class Recomputation:
             raise Differs(_unlike(record, found))
         for place, (has, must) in enumerate(zip(facts, recorded(turn.facts), strict=True)):
             if encode_fact(has) != encode_fact(must):
-                raise Differs(f"{_unlike_fact(has, must)}", place)
+                raise Differs(difference(has, must), place)
         self._hand_out(ref, turn)
         return turn
 
@@ -149,9 +184,7 @@ class Recomputation:
             raise Differs("an answer of it was never asked for", facts.index(answers[0]))
         return turn
 
-    def _say(
-        self, desk: _Desk, message: Turn, ref: InputRef, answers: deque[Answer]
-    ) -> Turn | None:
+    def _say(self, desk: Desk, message: Turn, ref: InputRef, answers: deque[Answer]) -> Turn | None:
         """Take one message; recorded answers stand in for the models."""
         try:
             desk.shard.take(message, ref)
@@ -181,9 +214,3 @@ def _unlike(has: TurnRecord, must: TurnRecord) -> str:
         if getattr(has, name) != getattr(must, name)
     ]
     return f"turn {has.number} of {has.pod}: " + "; ".join(fields[:4])
-
-
-def _unlike_fact(has: Fact, must: Fact) -> str:
-    from titanflow.runtime.verify import difference
-
-    return difference(has, must)

@@ -73,26 +73,28 @@ class Result(msgspec.Struct, frozen=True):
                 fills_total=self.outcome.facts.get("Fill", 0),
                 incidents=self.incidents,
                 tick_sizes={i.symbol: i.tick_size for i in self.plan.ground.instruments},
-                meta=tuple(self._meta()),
+                meta=report_meta(
+                    self.head, self.digest, self.outcome, "simulation on recorded market data"
+                ),
             ),
         )
 
-    def _meta(self) -> list[tuple[str, str]]:
-        head = self.head
-        return [
-            ("Mode", "simulation on recorded market data; portfolios are virtual"),
-            ("Journal digest", self.digest),
-            ("Seed", str(head.seed)),
-            ("Manifests", head.manifests_digest),
-            *((f"Data {name}", digest) for name, digest in head.data),
-            ("Code", head.code),
-            ("Events", str(self.outcome.events)),
-            ("Facts", str(sum(self.outcome.facts.values()))),
-            (
-                "Invariants",
-                f"{self.outcome.checked} checked, {self.outcome.broken} broken",
-            ),
-        ]
+
+def report_meta(
+    head: Head, digest: str, outcome: Outcome, mode: str
+) -> tuple[tuple[str, str], ...]:
+    """Return what a report says of a session beside its numbers; *mode* names what it is."""
+    return (
+        ("Mode", f"{mode}; portfolios are virtual"),
+        ("Journal digest", digest),
+        ("Seed", str(head.seed)),
+        ("Manifests", head.manifests_digest),
+        *((f"Data {name}", found) for name, found in head.data),
+        ("Code", head.code),
+        ("Events", str(outcome.events)),
+        ("Facts", str(sum(outcome.facts.values()))),
+        ("Invariants", f"{outcome.checked} checked, {outcome.broken} broken"),
+    )
 
 
 def record_session(

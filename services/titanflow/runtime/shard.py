@@ -15,7 +15,7 @@ settled where it runs in lock step, so that nobody decides on a bar before he kn
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
@@ -159,7 +159,7 @@ class Shard:
         if not turn.facts:
             pass
         elif self._by_watermark or self._by_trade:
-            self._held.append(_Held(ref, turn.at, list(turn.facts)))
+            self._held.append(_Held(ref, turn.at, cast("list[Recorded]", list(turn.facts))))
         else:
             self._deliver(turn.facts)
             self._must_answer |= self._answers_market

@@ -12,27 +12,33 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from enum import StrEnum
-from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
+from titanflow.adapters.codec import Turn
 from titanflow.core.base.errors import TitanFlowError
 from titanflow.core.facts import Answer, Checkpoint, Fact, KillSwitch, Standing
 from titanflow.runtime.code import code_version
+from titanflow.runtime.describe import describe, difference
 from titanflow.runtime.journal import (
     CLOSE,
     FACT,
     HEAD,
+    TURN,
     Head,
     JournalError,
     Reader,
     Record,
     TornTail,
+    TurnRecord,
     decode_fact,
+    decode_turn_record,
     encode_fact,
 )
 from titanflow.runtime.plan import Plan, plan_from_head
+from titanflow.runtime.recompute import Differs, Recomputation, topology_of
 from titanflow.runtime.sim import INPUTS, Driver
 
 
@@ -55,12 +61,85 @@ class Finding(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
+class Listener(Protocol):
+    """Hears a session of pods while it is derived again."""
+
+    def begin(self, head: Head, plan: Plan, work: Recomputation) -> None:
+        """Take what the session stands on, before its first turn."""
+        ...
+
+    def hear(self, record: TurnRecord, turn: Turn) -> None:
+        """Take one turn that was found right."""
+        ...
+
+
 class _DiffersError(Exception):
     """A record is not what it should be."""
 
     def __init__(self, record: Record, what: str) -> None:
         self.record, self.what = record, what
         super().__init__(what)
+
+
+class _Work(Protocol):
+    """Says for each record of a journal, in order, whether it is what must stand there."""
+
+    def check(self, record: Record) -> None:
+        """Compare one record.
+
+        Raises: _DiffersError if another one, or none, must stand here.
+        """
+        ...
+
+    def finish(self, record: Record) -> None:
+        """Check that nothing is missing before the closing record."""
+        ...
+
+
+class _Turns:
+    """For a session of pods: each turn is taken again, and its facts compared."""
+
+    def __init__(
+        self, work: Recomputation, heard: Callable[[TurnRecord, Turn], None] | None
+    ) -> None:
+        self._work, self._heard = work, heard
+        self._turn: tuple[Record, TurnRecord] | None = None
+        self._facts: list[tuple[Record, Fact]] = []
+
+    def check(self, record: Record) -> None:
+        """Compare one record; a turn is judged with its last fact."""
+        try:
+            if record.kind == TURN:
+                if self._turn is not None:
+                    raise _DiffersError(record, "a turn begins before the former has its facts")
+                self._turn = (record, decode_turn_record(record.body))
+            elif self._turn is None:
+                raise _DiffersError(record, "a fact stands outside of any turn")
+            else:
+                self._facts.append((record, decode_fact(record.body)))
+        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+            raise _DiffersError(record, f"cannot be read ({error})") from error
+        if self._turn is not None and len(self._facts) >= self._turn[1].facts:
+            self._judge(*self._turn)
+            self._turn, self._facts = None, []
+
+    def _judge(self, record: Record, turn: TurnRecord) -> None:
+        try:
+            said = self._work.take(turn, tuple(fact for _, fact in self._facts))
+        except Differs as error:
+            where = self._facts[error.fact][0] if error.fact >= 0 else record
+            raise _DiffersError(where, error.what) from error
+        if self._heard is not None:
+            self._heard(turn, said)
+
+    def finish(self, record: Record) -> None:
+        """Check that every pod has said its last turn."""
+        if self._turn is not None:
+            raise _DiffersError(record, "the last turn misses facts")
+        try:
+            self._work.finish()
+        except Differs as error:
+            raise _DiffersError(record, error.what) from error
 
 
 class _Rederivation:
@@ -134,19 +213,25 @@ class _Rederivation:
 
 
 def verify(
-    path: Path, folder: Path | None = None, progress: Callable[[int], None] | None = None
+    path: Path,
+    folder: Path | None = None,
+    progress: Callable[[int], None] | None = None,
+    listener: Listener | None = None,
 ) -> Finding:
-    """Derive the journal at *path* again and compare; *folder* is where Python contenders are."""
+    """Derive the journal at *path* again and compare; *folder* is where Python contenders are.
+
+    *listener* hears every turn of a session of pods, as it was derived again.
+    """
     reader = Reader(path)
     number = 0
     notes: list[str] = []
-    work: _Rederivation | None = None
+    work: _Work | None = None
     try:
         for record in reader.records():
             number = record.number
             if record.kind == HEAD:
-                work = _prepare(record, folder, notes)
-            elif record.kind == FACT and work is not None:
+                work = _prepare(record, folder, notes, listener)
+            elif record.kind in (FACT, TURN) and work is not None:
                 work.check(record)
                 if progress is not None and number % 4096 == 0:
                     progress(number)
@@ -164,7 +249,9 @@ def verify(
     return Finding(Result.VERIFIED, reader.facts, reader.digest, notes=tuple(notes))
 
 
-def _prepare(record: Record, folder: Path | None, notes: list[str]) -> _Rederivation:
+def _prepare(
+    record: Record, folder: Path | None, notes: list[str], listener: Listener | None
+) -> _Work:
     try:
         head = msgspec.msgpack.decode(record.body, type=Head)
         plan = plan_from_head(head, folder)
@@ -194,22 +281,12 @@ def _prepare(record: Record, folder: Path | None, notes: list[str]) -> _Rederiva
         notes.append(
             "the source of the data is not at hand: the recorded inputs are taken as given"
         )
-    return _Rederivation(plan, source)
-
-
-def difference(found: Fact, expected: Fact) -> str:
-    """Say in words how a recorded fact differs from the one that must stand in its place."""
-    if type(found) is not type(expected):
-        return f"{describe(found)} stands where {describe(expected)} must be"
-    fields = [
-        f"{name} is {getattr(found, name)!r}, must be {getattr(expected, name)!r}"
-        for name in found.__struct_fields__
-        if getattr(found, name) != getattr(expected, name)
-    ]
-    return f"{describe(expected)}: " + "; ".join(islice(fields, 4))
-
-
-def describe(fact: Fact) -> str:
-    """Name a fact for people: its kind, the beginning of its id, and whose it is."""
-    owner = getattr(fact, "contender", "") or getattr(fact, "symbol", "")
-    return f"{type(fact).__name__} {fact.id.hex()[:12]}" + (f" of {owner}" if owner else "")
+    if not head.topology:
+        return _Rederivation(plan, source)
+    try:
+        work = Recomputation(plan, topology_of(head.topology), source)
+    except (msgspec.DecodeError, TitanFlowError) as error:
+        raise _DiffersError(record, f"the head's topology cannot be used: {error}") from error
+    if listener is not None:
+        listener.begin(head, plan, work)
+    return _Turns(work, listener.hear if listener is not None else None)

@@ -22,6 +22,7 @@ from titanflow.core.base.instant import (
     format_instant,
     parse_instant,
 )
+from titanflow.core.contender.decide import Decide
 from titanflow.core.facts import Answer as ModelAnswer
 from titanflow.core.facts import (
     Ask,
@@ -36,13 +37,15 @@ from titanflow.core.facts import (
     StateChange,
     Verdict,
 )
+from titanflow.core.risk.gate import Gate
 from titanflow.core.risk.rules import RULES
 from titanflow.core.risk.verdict import Asked
 from titanflow.core.spec.words import Origin, Outcome
+from titanflow.runtime.describe import describe
 from titanflow.runtime.journal import FACT, Head, JournalError, Reader, decode_fact, read_head
 from titanflow.runtime.plan import Plan, plan_from_head
+from titanflow.runtime.recompute import Recomputation, topology_of, turns_of
 from titanflow.runtime.sim import INPUTS, Driver
-from titanflow.runtime.verify import describe
 
 FOLLOWERS_MAX = 200
 """Most facts shown after a decision; a replace chain longer than that is cut, and says so."""
@@ -275,8 +278,8 @@ class _Witness:
             if mine and moment.start <= ask.at <= moment.end:
                 self.ask, self.reply = ask, None
 
-    def attend(self, driver: Driver, moment: _Moment) -> None:
-        """Listen to *driver* for what is said in *moment*."""
+    def attend(self, decide: Decide, gate: Gate, moment: _Moment) -> None:
+        """Listen to the stages for what is said in *moment*."""
 
         def thought(signal: Signal, belief: Belief) -> None:
             if moment.start <= signal.at <= moment.end:
@@ -292,14 +295,18 @@ class _Witness:
                     if number == rule.number
                 )
 
-        driver.arena.decide.listen(moment.contender, moment.symbol, thought)
-        driver.arena.gate.listen(judged)
+        decide.listen(moment.contender, moment.symbol, thought)
+        gate.listen(judged)
 
 
 def _run_again(path: Path, plan: Plan, moment: _Moment, witness: _Witness) -> None:
     """Run the session again up to the end of *moment*, before *witness*."""
+    topology = read_head(path).topology
+    if topology:
+        _take_turns_again(path, Recomputation(plan, topology_of(topology), None), moment, witness)
+        return
     driver = Driver(plan)
-    witness.attend(driver, moment)
+    witness.attend(driver.arena.decide, driver.arena.gate, moment)
     opening: set[Id] = set()
     for fact in _facts(path):
         if not opening:
@@ -310,7 +317,18 @@ def _run_again(path: Path, plan: Plan, moment: _Moment, witness: _Witness) -> No
         if fact.at > moment.end:
             break
         driver.step(fact)
-        witness.meet(fact, driver.open, moment)
+
+
+def _take_turns_again(path: Path, work: Recomputation, moment: _Moment, witness: _Witness) -> None:
+    """Take the turns of a session of pods again; `_run_again` for those."""
+    stages = {
+        name: desk.shard.stages for desk in work.desks.values() for name in desk.shard.pod.stages
+    }
+    witness.attend(stages["decide"].decide, stages["gate"].gate, moment)
+    for turn, facts in turns_of(path):
+        if work.topology.lock_step and turn.at > moment.end:
+            return
+        work.take(turn, facts)
 
 
 def _think(path: Path, plan: Plan, moment: _Moment, witness: _Witness) -> Signal:

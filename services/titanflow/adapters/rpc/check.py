@@ -1,4 +1,4 @@
-"""Is what was asked a question at all? Every field is looked at, and every fault is told with its path.
+"""Is what was asked a question at all? Every field is looked at, every fault told with its path.
 
 A `Check` collects what is wrong with one message; `done` refuses it with all of it at once. Names
 that are well made and that nobody has are NOT_FOUND, with the nearest word that is one.

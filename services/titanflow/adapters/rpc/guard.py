@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import grpc
 import grpc.aio
@@ -43,7 +43,7 @@ ROOMLESS: Final = ("grpc.health.", "grpc.reflection.")
 FIRST: Final = "titanflow.rpc.v1.Control/"
 """The commands, for which there is a reserve."""
 
-Handler = grpc.RpcMethodHandler[Any, Any]
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Body = Callable[[], Awaitable[Any]]
 
 
@@ -61,7 +61,7 @@ class Limits(msgspec.Struct, frozen=True):
     calls_max: int = 256
     """Most calls at a time."""
     reserve: int = 32
-    """Room beyond that for commands: no crowd of readers keeps anybody from stopping the trading."""
+    """Room beyond that for commands: no crowd of readers keeps anybody from stopping trading."""
     request_bytes_max: int = 1 << 20
     answer_bytes_max: int = 8 << 20
     metadata_bytes_max: int = 8 << 10

@@ -8,7 +8,7 @@ pod that hosts both answers both.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 import grpc
 import grpc.aio
@@ -23,7 +23,8 @@ from titanflow.core.base.errors import InvariantError
 Q = TypeVar("Q", bound=Message)
 A = TypeVar("A", bound=Message)
 
-Context = grpc.aio.ServicerContext[Any, Any]
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+# The library's classes take their types in stubs only, hence the quotes.
 Answer = Callable[[Q, Caller], Awaitable[A]]
 Answers = Callable[[Q, Caller], AsyncGenerator[A]]
 
@@ -59,10 +60,10 @@ class Method(Generic[Q, A]):
         """Return it as the library wants it."""
         if self._answers is not None:
             return grpc.unary_stream_rpc_method_handler(
-                self._stream, self.question.FromString, Message.SerializeToString
+                self._stream, self.question.FromString, _bytes
             )
         return grpc.unary_unary_rpc_method_handler(
-            self._unary, self.question.FromString, Message.SerializeToString
+            self._unary, self.question.FromString, _bytes
         )
 
     async def _unary(self, request: Q, context: Context) -> A:
@@ -99,6 +100,10 @@ def handlers_of(methods: Iterable[AnyMethod]) -> dict[str, dict[str, Any]]:
         for rest in handlers.pop(DESCRIPTOR_KEY).methods_by_name:
             handlers.setdefault(rest, _nobody(f"{name}.{rest}"))
     return found
+
+
+def _bytes(message: Message) -> bytes:
+    return message.SerializeToString()
 
 
 def _nobody(path: str) -> grpc.RpcMethodHandler[Any, Any]:
