@@ -76,10 +76,6 @@ def test_one_pod_that_hosts_all_stages_says_the_facts_of_the_simulation() -> Non
     assert simulated == said_in(play(WHOLE, lock_step=True))
 
 
-def test_in_lock_step_it_does_not_matter_how_the_stages_are_cut() -> None:
-    assert said_in(play(COLOCATED, lock_step=True)) == said_in(play(SPLIT, lock_step=True))
-
-
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("lock_step", [True, False])
 @pytest.mark.parametrize("pods", TOPOLOGIES.values(), ids=TOPOLOGIES)

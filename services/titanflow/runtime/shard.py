@@ -10,6 +10,7 @@ hold each until the turn of the pod that trades on it has been heard, because fi
 bar come before its mark. What perceives without trading holds market events until the gateway's
 watermark covers their time: at once where the market runs freely, and after the trading side has
 settled where it runs in lock step, so that nobody decides on a bar before he knows his fills in it.
+Beliefs from another pod wait in the same way.
 """
 
 from __future__ import annotations
@@ -84,12 +85,21 @@ def waits_for_trade(stages: Sequence[str]) -> bool:
     return bool(TRADING & set(stages)) and "trade" not in stages
 
 
+def _has_beliefs(turn: Turn) -> bool:
+    """Say whether somebody may decide because of *turn*."""
+    return any(type(fact) is Belief for fact in turn.facts)
+
+
+def _decodable(turn: Turn) -> list[Recorded | Belief]:
+    return cast("list[Recorded | Belief]", list(turn.facts))
+
+
 class _Held(msgspec.Struct, array_like=True):
     """A market message that waits: where it stands, its time and its events."""
 
     ref: InputRef
     at: int
-    facts: list[Recorded]
+    facts: list[Recorded | Belief]
 
 
 class _State(msgspec.Struct, array_like=True):
@@ -148,6 +158,9 @@ class Shard:
         self._input = (ref, turn)
         self._must_answer = False
         if turn.pod != GATEWAY:
+            if self._by_watermark and turn.at > self.watermark and _has_beliefs(turn):
+                self._held.append(_Held(ref, turn.at, _decodable(turn)))
+                return
             self._deliver(turn.facts)
             if self._by_trade and turn.pod in self._traded:
                 self._note_traded(turn)
@@ -159,7 +172,7 @@ class Shard:
         if not turn.facts:
             pass
         elif self._by_watermark or self._by_trade:
-            self._held.append(_Held(ref, turn.at, cast("list[Recorded]", list(turn.facts))))
+            self._held.append(_Held(ref, turn.at, _decodable(turn)))
         else:
             self._deliver(turn.facts)
             self._must_answer |= self._answers_market

@@ -8,7 +8,7 @@ guesses: each number is in the journal or follows from it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -269,21 +269,18 @@ class _Witness:
         self.ask: Ask | None = None
         self.reply: ModelAnswer | None = None
 
-    def meet(self, fact: Fact, asks: Iterable[Ask], moment: _Moment) -> None:
-        """Take note of what was asked in *moment* after *fact*, and of the answer to that."""
-        if isinstance(fact, ModelAnswer) and self.ask is not None and fact.cause == self.ask.id:
-            self.reply = fact
-        for ask in asks:
-            mine = (ask.contender, ask.symbol) == (moment.contender, moment.symbol)
-            if mine and moment.start <= ask.at <= moment.end:
-                self.ask, self.reply = ask, None
-
     def attend(self, decide: Decide, gate: Gate, moment: _Moment) -> None:
         """Listen to the stages for what is said in *moment*."""
 
         def thought(signal: Signal, belief: Belief) -> None:
             if moment.start <= signal.at <= moment.end:
                 self.signal, self.belief = signal, belief
+                if self.reply is not None and self.reply.id != signal.cause:
+                    self.ask = self.reply = None
+
+        def met(ask: Ask, reply: ModelAnswer) -> None:
+            if moment.start <= ask.at <= moment.end:
+                self.ask, self.reply = ask, reply
 
         def judged(verdict: Verdict, asked: Asked) -> None:
             mine = (verdict.contender, verdict.symbol) == (moment.contender, moment.symbol)
@@ -295,7 +292,7 @@ class _Witness:
                     if number == rule.number
                 )
 
-        decide.listen(moment.contender, moment.symbol, thought)
+        decide.listen(moment.contender, moment.symbol, thought, met)
         gate.listen(judged)
 
 

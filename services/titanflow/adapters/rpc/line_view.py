@@ -26,7 +26,6 @@ from titanflow.core.spec.ground import Ground
 from titanflow.core.spec.policy import PolicySpec
 from titanflow.core.spec.words import Account, KillScope, OrderType, TradingState
 from titanflow.core.venue.book import Ticket
-from titanflow.native.ledger import Ledger
 
 
 class Vocabulary(msgspec.Struct, frozen=True):
@@ -58,14 +57,11 @@ class LineView:
             tuple(policies),
         )
         self.revision = self.as_of = 0
-        self.final = False
         self.kill_epoch = 0
         self._marked_at: dict[str, int] = {}
         self._born: dict[Id, int] = {}
         """Only of live orders."""
-        self._states: dict[str, TradingState] = {}
         self._engaged: dict[str, None] = {}
-        self._copy: tuple[int, Ledger] | None = None
         self._board: Board | None = None
         self._computing: asyncio.Task[Board] | None = None
         self._changed = asyncio.Event()
@@ -89,10 +85,12 @@ class LineView:
         self.revision += 1
         self._tell()
 
-    def finish(self) -> None:
-        """Say that the session has ended: what is shown now is its result."""
-        self.final = True
+    def finish(self, standings: Sequence[Standing]) -> None:
+        """Say that the session has ended, and with which standings; no fact is heard after."""
         self.revision += 1
+        self._board = Board(
+            self.revision, self.as_of, self._ground.currency, final=True, standings=tuple(standings)
+        )
         self._tell()
 
     @property
@@ -105,7 +103,7 @@ class LineView:
     def portfolio(self, contender: str) -> Portfolio:
         """Return what a contender owns; see `ports.Books`."""
         post, c = self._opened(), self.names.contenders.index(contender)
-        books = self._books(post)
+        books = post._ledger  # noqa: SLF001 - marks and values are told by no method of `post`
         holdings, net = [], 0
         for instrument in self._ground.instruments:
             i = instrument.index
@@ -159,9 +157,7 @@ class LineView:
         """Return all live orders; see `ports.Orders`."""
         if self._trade is None:
             raise not_ready("nothing: execution is hosted elsewhere")
-        _, _, tickets, _ = msgspec.msgpack.decode(
-            self._trade.dump(), type=tuple[int, int, list[Ticket], msgspec.Raw]
-        )
+        tickets = self._trade._tickets.values()  # noqa: SLF001 - live_orders tells too little
         return self.as_of, [self._order(ticket) for ticket in tickets]
 
     def _order(self, ticket: Ticket) -> LiveOrder:
@@ -190,27 +186,11 @@ class LineView:
             raise not_ready("the first fact of the session")
         return self._post
 
-    def _books(self, post: Post) -> Ledger:
-        """Return a copy of the books, in which prices can be looked up."""
-        if self._copy is None or self._copy[0] != self.revision:
-            books, _ = msgspec.msgpack.decode(post.dump(), type=tuple[bytes, bytes])
-            ledger = Ledger(
-                len(self._ground.entrants),
-                [i.tick_value for i in self._ground.instruments],
-                [i.lot_size for i in self._ground.instruments],
-            )
-            ledger.load(books)
-            self._copy = self.revision, ledger
-        return self._copy[1]
-
     def _state(self, c: int) -> TradingState:
         if self._gate is not None:
             return self._gate.state(c)
         if self._score is not None:
-            _, states = msgspec.msgpack.decode(
-                self._score.dump(), type=tuple[int, list[TradingState], msgspec.Raw, msgspec.Raw]
-            )[:2]
-            return states[c]
+            return self._score._states[c]  # noqa: SLF001 - it keeps what StateChange says
         return TradingState.ACTIVE
 
     async def _compute(self) -> Board:
@@ -219,10 +199,13 @@ class LineView:
             post = self._opened()
             if self._score is None:
                 raise not_ready("nothing: scoring is hosted elsewhere")
-            revision, as_of, final = self.revision, self.as_of, self.final
+            revision, as_of = self.revision, self.as_of
             books, scores = post.dump(), self._score.dump()
             standings = await asyncio.to_thread(self._standings, books, scores, as_of)
-            self._board = Board(revision, as_of, self._ground.currency, final, standings)
+            board = Board(revision, as_of, self._ground.currency, final=False, standings=standings)
+            # The session may have ended meanwhile.
+            if self._board is None or self._board.revision < revision:
+                self._board = board
             return self._board
         finally:
             self._computing = None

@@ -49,7 +49,7 @@ from titanflow.core.perception.features import FeatureSchema
 from titanflow.core.spec.ground import Ground
 from titanflow.core.spec.words import OrderType, Origin, Side, Tier
 
-_STAGE = b"decide"
+_STAGE = b"decide:"
 
 _Pending = list[tuple[str, str, Id]]
 _HoldingState = tuple[int, int, int, int, list[OpenOrder]]
@@ -111,10 +111,17 @@ class Decide:
             handler(fact)
         return ()
 
-    def listen(self, contender: str, symbol: str, heard: Callable[[Signal, Belief], None]) -> None:
+    def listen(
+        self,
+        contender: str,
+        symbol: str,
+        heard: Callable[[Signal, Belief], None],
+        met: Callable[[Ask, Answer], None] | None = None,
+    ) -> None:
         """Let *heard* hear every later signal of one contender about one instrument.
 
-        Without a listener no signal is built. Listening changes nothing else.
+        *met* hears, before the signal, what a bundle was asked and what it answered. Without a
+        listener no signal is built. Listening changes nothing else.
 
         Raises: SpecError if the contender does not trade the instrument.
         """
@@ -123,7 +130,7 @@ class Decide:
             pairs = [f"{name} {traded}" for name, traded in self._by_name if name == contender]
             do = f"it trades: {', '.join(pairs)}" if pairs else "check the contender's name"
             raise SpecError([Problem(f"{contender!r} does not trade {symbol!r}", "listen", do)])
-        speaker.listener = heard
+        speaker.listener, speaker.met = heard, met
 
     def _believe(self, belief: Belief) -> Sequence[Fact]:
         speakers = self._speakers.get(belief.symbol)
@@ -168,6 +175,9 @@ class Decide:
         opinion = speaker.hear_answer(answer)
         belief = speaker.holding.belief
         if speaker.listener is not None and belief is not None:
+            question = speaker.question(belief) if speaker.met is not None else None
+            if speaker.met is not None and question is not None:
+                speaker.met(question, answer)
             speaker.listener(_signal(speaker, answer, opinion), belief)
         wishes = speaker.wishes(opinion)
         return _intents(answer, [(speaker, wishes)]) if wishes else ()
@@ -297,7 +307,7 @@ def _signal(speaker: Speaker, cause: Belief | Answer, opinion: Opinion | None) -
 
 
 def _signal_id(cause: Belief | Answer, seat: Seat) -> Id:
-    return derive(cause.id, b"decide:" + seat.key, 0)
+    return derive(cause.id, _STAGE + seat.key, 0)
 
 
 def _intents(
@@ -308,8 +318,9 @@ def _intents(
     for speaker, wishes in spoken:
         seat = speaker.holding.seat
         signal = _signal_id(cause, seat)
-        for wish in wishes:
-            ident = derive(cause.id, _STAGE, len(intents))
+        for n, wish in enumerate(wishes, 1):
+            # By the seat, so that it is the same wherever the other contenders decide.
+            ident = derive(cause.id, _STAGE + seat.key, n)
             intents.append(
                 Intent(
                     ident,

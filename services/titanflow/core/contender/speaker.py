@@ -45,6 +45,7 @@ class Speaker:
         "holding",
         "learn",
         "listener",
+        "met",
         "pending",
         "stance",
         "view",
@@ -60,6 +61,7 @@ class Speaker:
         learn = getattr(contender, "learn", None)
         self.learn: Callable[[View, News], None] | None = learn
         self.listener: Callable[[Signal, Belief], None] | None = None
+        self.met: Callable[[Ask, Answer], None] | None = None
         bundle = getattr(contender, "bundle", None)
         ask = getattr(contender, "ask", None) if isinstance(bundle, str) else None
         self.ask: Callable[[View], tuple[float, ...] | None] | None = ask
