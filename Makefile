@@ -68,7 +68,7 @@ bench: .venv-bench/.bench build/.native ## Run the benchmarks, with the peers be
 
 golden: dev ## Write the golden files anew; read the diff like code.
 	@$(BIN)/python -m tools.map_modules
-	@TITANFLOW_GOLDEN=write $(BIN)/python -m pytest -q tests/golden tests/tidy/test_facts_grow.py
+	@TITANFLOW_GOLDEN=write $(BIN)/python -m pytest -q tests/golden tests/contract tests/tidy/test_facts_grow.py tests/unit/test_registry_reference.py tests/service/test_streams_page.py
 
 dataset: dev ## Make the bundled market data anew from its public source.
 	@$(BIN)/python tools/make_dataset.py $(ARGS)

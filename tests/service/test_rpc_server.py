@@ -1,4 +1,4 @@
-"""What holds for every call of every service? Deadlines, room, health, reflection, an orderly end."""
+"""What holds for every call of every service? Deadlines, room, health, an orderly end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from rpc_kit import World, asking, refusal, run, serving
+from rpc_kit import World, asking, refusal, run, serving, until
 
 from titanflow.adapters.rpc.caller import Caller
 from titanflow.adapters.rpc.client import IDEMPOTENT, Client
@@ -88,8 +88,7 @@ def test_work_beyond_the_caller_s_deadline_is_cancelled() -> None:
         slow = Slow()
         async with asking(slow.methods()) as (server, client):
             said = await refusal(status(client, seconds=0.05))
-            while server.meter.running["titanflow.rpc.v1.Sessions/GetStatus"]:
-                await asyncio.sleep(0)
+            await until(lambda: not any(server.meter.running.values()))
 
         assert Code.DEADLINE_EXCEEDED == said.code
         assert "cancelled" == slow.ended
@@ -118,8 +117,7 @@ def test_beyond_the_limit_calls_are_refused_at_once_but_commands_have_a_reserve(
         methods = [*slow.methods(), Method(CONTROL, "Kill", answer=kill)]
         async with asking(methods, limits=Limits(calls_max=2, reserve=1)) as (server, client):
             held = [asyncio.ensure_future(status(client)) for _ in range(2)]
-            while len(slow.callers) < 2:
-                await asyncio.sleep(0)
+            await until(lambda: len(slow.callers) == 2)
             said = await refusal(status(client))
             control = control_pb2_grpc.ControlStub(client.channel)
             killed = await client.ask(control.Kill, control_pb2.KillRequest())
@@ -236,8 +234,7 @@ def test_an_orderly_end_lets_calls_finish_and_takes_no_new_one() -> None:
             under_way = asyncio.ensure_future(status(client))
             await slow.begun.wait()
             stopping = asyncio.ensure_future(server.stop(10))
-            while not server.health.closed:
-                await asyncio.sleep(0)
+            await until(lambda: server.health.closed)
             async with Client(server.target) as late:
                 said = await refusal(status(late, seconds=1))
             slow.go.set()

@@ -8,7 +8,7 @@ from pathlib import Path
 import grpc.aio
 import numpy as np
 import pytest
-from rpc_kit import NumpyModels, asking, refusal, run
+from rpc_kit import NumpyModels, asking, refusal, run, until
 
 from titanflow.adapters.bundles.signing import KEYS, Trust
 from titanflow.adapters.bundles.store import open_file
@@ -127,8 +127,7 @@ def test_requests_of_many_callers_share_calls_and_each_gets_its_own_rows() -> No
             await models.entered.wait()
             rest = [asyncio.ensure_future(infer(client, [[n, n, n]])) for n in range(1, 17)]
             batcher = answers.batchers[A]
-            while batcher._waiting_rows < 16:
-                await asyncio.sleep(0)
+            await until(lambda: batcher._waiting_rows == 16)
             models.gate.set()
             said = [numbers(await one)[0][0] for one in (first, *rest)]
 
@@ -146,13 +145,11 @@ def test_a_version_is_replaced_without_a_dropped_request() -> None:
         async with asking(answers.methods()) as (_, client):
             before = [asyncio.ensure_future(infer(client, [[n, 0, 0]])) for n in range(4)]
             await models.entered.wait()
-            while answers.batchers[A]._waiting_rows < 3:
-                await asyncio.sleep(0)
+            await until(lambda: answers.batchers[A]._waiting_rows == 3)
             models.put("adder", B)
             after = [asyncio.ensure_future(infer(client, [[n, 0, 0]])) for n in range(4)]
             retiring = asyncio.ensure_future(answers.retire(A))
-            while B not in answers.batchers:
-                await asyncio.sleep(0)
+            await until(lambda: B in answers.batchers)
             assert not retiring.done()
             models.gate.set()
             await retiring
@@ -193,8 +190,7 @@ def test_versions_change_under_load_and_every_request_is_answered_by_what_it_say
                 digest = f"{n % 6 + 10:x}" + f"{n:063x}"
                 models.put("adder", digest)
                 seen = asked
-                while asked < seen + 20:
-                    await asyncio.sleep(0.001)
+                await until(lambda seen=seen: asked >= seen + 20)
                 models.cards["adder"] = [c for c in models.cards["adder"] if c.digest != former]
                 await answers.retire(former)
                 former = digest
@@ -215,8 +211,7 @@ def test_beyond_the_queue_requests_are_shed_at_once() -> None:
             first = asyncio.ensure_future(infer(client, [[0, 0, 0]]))
             await models.entered.wait()
             held = asyncio.ensure_future(infer(client, [[1, 1, 1]] * 4))
-            while answers.batchers[A]._waiting_rows < 4:
-                await asyncio.sleep(0)
+            await until(lambda: answers.batchers[A]._waiting_rows == 4)
             said = await refusal(infer(client, [[2, 2, 2]]))
             models.gate.set()
             await asyncio.gather(first, held)
@@ -240,8 +235,7 @@ def test_a_request_whose_caller_is_gone_is_not_computed() -> None:
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await late
             second = asyncio.ensure_future(infer(client, [[1, 1, 1]]))
-            while len(answers.batchers[A]._queue) < 2:
-                await asyncio.sleep(0)
+            await until(lambda: len(answers.batchers[A]._queue) == 2)
             models.gate.set()
             await asyncio.gather(first, second)
 
@@ -310,8 +304,7 @@ def test_an_answer_that_is_not_finite_is_refused_and_its_neighbours_are_answered
             await models.entered.wait()
             huge = asyncio.ensure_future(refusal(infer(client, [[3e38, 3e38, 3e38]])))
             small = asyncio.ensure_future(infer(client, [[1, 1, 1]]))
-            while len(answers.batchers[A]._queue) < 2:
-                await asyncio.sleep(0)
+            await until(lambda: len(answers.batchers[A]._queue) == 2)
             models.gate.set()
             said = await huge
 

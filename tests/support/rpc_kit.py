@@ -184,8 +184,8 @@ class NumpyModels:
 @contextlib.asynccontextmanager
 async def serving(
     methods: Sequence[Any],
-    limits: Limits = Limits(),
-    listen: Listen = Listen(),
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+    listen: Listen = Listen(),  # noqa: B008 - frozen
     *,
     closing: Sequence[Callable[[], None]] = (),
     broken: Callable[[Any], None] | None = None,
@@ -218,6 +218,12 @@ def run(talk: Coroutine[Any, Any, None], seconds: float = SECONDS) -> None:
             await talk
 
     asyncio.run(bounded())
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for what no event announces; the test's own time bounds it."""
+    while not condition():  # noqa: ASYNC110 - counters and queues announce nothing
+        await asyncio.sleep(0.001)
 
 
 async def refusal(asked: Any) -> RefusalError:

@@ -142,7 +142,7 @@ def test_an_opinion_becomes_a_sized_market_order_for_the_day() -> None:
 
     assert (intent.side, intent.quantity_lots) == (Side.BUY, 100)
     assert (intent.order_type, intent.time_in_force) == (OrderType.MARKET, TimeInForce.DAY)
-    assert intent.id == derive(now.id, b"decide", 0)
+    assert intent.id == derive(now.id, b"decide:rehearsal", 1)
     assert intent.cause == derive(now.id, b"decide:rehearsal", 0)
     assert intent.client_order_id == intent.id[:8].hex()
     assert (intent.at, intent.seen, intent.decided_at) == (DAY, DAY, DAY)

@@ -22,8 +22,8 @@ from titanflow.core.base.errors import InvariantError, WireError
 from titanflow.core.facts import Fact
 from titanflow.wire.v1 import turn_pb2
 
-TURN_BYTES_MAX: Final = 1 << 23
-"""Largest turn, 8 MiB: bars of 10,000 instruments at one instant have 1. The server's limit on
+TURN_BYTES_MAX: Final = 1 << 22
+"""Largest turn, 4 MiB: bars of 10,000 instruments at one instant have 1. The server's limit on
 messages must be the same or larger, so that what can be encoded can be published."""
 UNKNOWN_MAX: Final = 8
 """Unknown field numbers named in an error: a hostile message may hold millions."""

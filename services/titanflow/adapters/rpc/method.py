@@ -62,9 +62,7 @@ class Method(Generic[Q, A]):
             return grpc.unary_stream_rpc_method_handler(
                 self._stream, self.question.FromString, _bytes
             )
-        return grpc.unary_unary_rpc_method_handler(
-            self._unary, self.question.FromString, _bytes
-        )
+        return grpc.unary_unary_rpc_method_handler(self._unary, self.question.FromString, _bytes)
 
     async def _unary(self, request: Q, context: Context) -> A:
         assert self._answer is not None
