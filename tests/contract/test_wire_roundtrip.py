@@ -175,9 +175,9 @@ def test_a_fact_of_somebody_s_own_type_is_refused_with_what_to_do() -> None:
 def test_a_turn_above_the_limit_is_refused_on_both_sides() -> None:
     long = msgspec.structs.replace(sample(Bar), symbol="x" * TURN_BYTES_MAX)
 
-    with pytest.raises(WireError, match="bytes are more than 8388608"):
+    with pytest.raises(WireError, match="bytes are more than 4194304"):
         encode_turn(one(long))
-    with pytest.raises(WireError, match="bytes are more than 8388608"):
+    with pytest.raises(WireError, match="bytes are more than 4194304"):
         decode_turn(bytes(TURN_BYTES_MAX + 1))
 
 

@@ -529,6 +529,40 @@ def test_a_line_that_has_not_begun_says_what_it_waits_for(world: World) -> None:
     run(talk())
 
 
+def test_who_asks_within_a_turn_is_answered_when_it_is_in_the_record(world: World) -> None:
+    async def talk() -> None:
+        async with asking(world.methods()) as (_, client):
+            before = await portfolio(client, "dice")
+            world.view.begin()
+            said = []
+            for event in world.events[world.next : world.next + 2]:
+                said += world.driver.step(event)
+            asked = [
+                asyncio.ensure_future(portfolio(client, "dice")),
+                asyncio.ensure_future(orders(client)),
+            ]
+            await until(lambda: len(world.view._waiting) == 2)
+            gone = asyncio.ensure_future(portfolio(client, "hold"))
+            await until(lambda: len(world.view._waiting) == 3)
+            gone.cancel()
+            world.view.hear(said)
+            # The next turn begins at once; who waited was answered between the two.
+            world.view.begin()
+            after, live = await asyncio.gather(*asked)
+            board = asyncio.ensure_future(standings(client))
+            await until(lambda: world.view._waiting)
+            world.view.hear([])
+
+            assert (await board).as_of == after.as_of == live.as_of
+            assert before.as_of < after.as_of
+            assert (
+                world.driver.arena.post.equities()[world.view.names.contenders.index("dice")]
+                == after.equity
+            )
+
+    run(talk())
+
+
 def why(client: Client, **fields: object) -> object:
     stub = explain_pb2_grpc.ExplainStub(client.channel)
     return client.ask(stub.Why, explain_pb2.WhyRequest(**fields), seconds=15)

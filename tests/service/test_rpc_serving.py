@@ -8,15 +8,19 @@ from pathlib import Path
 import grpc.aio
 import numpy as np
 import pytest
-from rpc_kit import NumpyModels, asking, refusal, run, until
+from rpc_kit import NumpyModels, asking, refusal, run, serving, until
 
 from titanflow.adapters.bundles.signing import KEYS, Trust
 from titanflow.adapters.bundles.store import open_file
 from titanflow.adapters.model_host import Hosts, Limits
+from titanflow.adapters.models import Graphs
+from titanflow.adapters.rpc.asker import RemotePredictor
 from titanflow.adapters.rpc.batch import Batcher, BatchLimits
 from titanflow.adapters.rpc.client import Client
 from titanflow.adapters.rpc.host_models import HostModels
 from titanflow.adapters.rpc.refusal import Code, RefusalError
+from titanflow.core.base.ident import NO_ID, derive
+from titanflow.core.facts import Ask
 from titanflow.core.spec.words import Reply
 from titanflow.rpc.inference import inference_pb2, inference_pb2_grpc
 from titanflow.services.serving.rpc import ServingAnswers
@@ -143,8 +147,9 @@ def test_a_version_is_replaced_without_a_dropped_request() -> None:
         models.gate = asyncio.Event()
         answers = served(models)
         async with asking(answers.methods()) as (_, client):
-            before = [asyncio.ensure_future(infer(client, [[n, 0, 0]])) for n in range(4)]
+            before = [asyncio.ensure_future(infer(client, [[0, 0, 0]]))]
             await models.entered.wait()
+            before += [asyncio.ensure_future(infer(client, [[n, 0, 0]])) for n in (1, 2, 3)]
             await until(lambda: answers.batchers[A]._waiting_rows == 3)
             models.put("adder", B)
             after = [asyncio.ensure_future(infer(client, [[n, 0, 0]])) for n in range(4)]
@@ -377,6 +382,79 @@ def test_an_unknown_model_is_not_found_with_the_nearest_name() -> None:
 
         assert Code.NOT_FOUND == said.code
         assert "did you mean 'adder'?" in said.text
+
+    run(talk())
+
+
+def ask_of(bundle: object, row: object, name: str = "m", digest: str = "") -> Ask:
+    numbers = tuple(float(number) for number in row)
+    ident = derive(NO_ID, name.encode(), len(numbers))
+    return Ask(ident, NO_ID, 5, 6, name, "AAPL", digest or bundle.contract.digest, numbers)
+
+
+def test_a_pod_that_asks_a_serving_pod_hears_what_it_would_hear_in_process() -> None:
+    folder = ROOT / "examples/arena"
+    trust = Trust([folder / KEYS])
+    bundles = [open_file(path, trust) for path in sorted((folder / "bundles").glob("*.tfb"))]
+    asks = [
+        ask_of(bundle, row, f"c{n}-{k}")
+        for k, bundle in enumerate(bundles)
+        for n, row in enumerate(bundle.golden.features[:100])
+    ]
+    asks += [
+        ask_of(bundles[0], bundles[0].golden.features[0][1:], "short"),
+        ask_of(bundles[0], bundles[0].golden.features[0], "stranger", "f" * 64),
+    ]
+
+    async def talk() -> None:
+        models = HostModels(Hosts())
+        answers = ServingAnswers(models, "1.0")
+        try:
+            for bundle in bundles:
+                await models.serve(bundle, Limits(timeout_seconds=2.0))
+            async with asking(answers.methods()) as (_, client):
+                names = {bundle.contract.digest: bundle.contract.name for bundle in bundles}
+                said = await RemotePredictor(client, names, seconds=10).predict(asks)
+        finally:
+            await answers.close()
+            await models.close()
+
+        assert Graphs(bundles).predict(asks[:-2]) == said[:-2]
+        assert [Reply.REFUSED] * 2 == [answer.reply for answer in said[-2:]]
+        assert [ask.id for ask in asks] == [answer.cause for answer in said]
+
+    run(talk())
+
+
+def test_every_ask_gets_an_answer_whatever_becomes_of_its_model() -> None:
+    row = (1.0, 2.0, 3.0)
+    asks = [ask_of(None, row, f"c{n}", A) for n in range(3)]
+
+    async def talk() -> None:
+        models = NumpyModels()
+        async with serving(served(models).methods()) as server:
+            client = Client(server.target)
+            predictor = RemotePredictor(client, {A: "adder"}, rows_max=2, seconds=0.3)
+            good = await predictor.predict(asks)
+            odd = [ask_of(None, (3e38, 3e38, 1), "huge", A), ask_of(None, (1e39, 0, 0), "inf", A)]
+            mixed = await predictor.predict([asks[0], *odd, asks[1]])
+            replies = []
+            for failure in (Reply.TIMEOUT, Reply.FAILED, Reply.INVALID, Reply.REFUSED):
+                models.failure = failure
+                replies.append([answer.reply for answer in await predictor.predict(asks)])
+            models.failure, models.gate = None, asyncio.Event()
+            late = await predictor.predict(asks)
+        gone = await predictor.predict(asks)
+        await client.channel.close()
+
+        assert [((16.0,), (1, 2, 3, 10))] * 3 == [(a.outputs, a.parts) for a in good]
+        kinds = [answer.reply for answer in mixed]
+        assert [Reply.OK, Reply.INVALID, Reply.INVALID, Reply.OK] == kinds
+        three = [[reply] * 3 for reply in (Reply.TIMEOUT, Reply.FAILED, Reply.INVALID)]
+        assert three == replies[:3]
+        assert replies[3][0] in {Reply.REFUSED, Reply.TIMEOUT}
+        assert [Reply.TIMEOUT] * 3 == [answer.reply for answer in late]
+        assert all(answer.reply is not Reply.OK for answer in gone)
 
     run(talk())
 

@@ -100,6 +100,8 @@ def _tell_end(session: Session, plan: Plan) -> None:
     account.write_report(page, session.name, finding.digest)
     Live(session.path).remove()
     outcome = account.outcome
+    # What was counted while the session ran may have begun behind a restart.
+    session.write_card(account.card(session.card(), finding.digest))
     print_leaderboard(outcome.standings, plan.ground.currency)
     say(
         f"session: {session.path}\n"

@@ -23,7 +23,7 @@ from titanflow.runtime.recompute import Desk, Recomputation
 from titanflow.runtime.record import FILLS_SHOWN, INCIDENTS_SHOWN, report_meta
 from titanflow.runtime.report import ReportData, write_report
 from titanflow.runtime.scribe import recorded
-from titanflow.runtime.session import Session, standing_row
+from titanflow.runtime.session import Card, Session, standing_row
 from titanflow.runtime.shard import GATEWAY
 from titanflow.runtime.sim import Outcome
 from titanflow.runtime.verify import Finding, Result, verify
@@ -80,6 +80,18 @@ class Account:
         """Give what the session came to."""
         facts = dict(sorted(self.facts.items()))
         return Outcome(self.events, facts, self.checked, 0, self.standings)
+
+    def card(self, card: Card, digest: str) -> Card:
+        """Return the card of a session that was found right, with what it came to."""
+        return msgspec.structs.replace(
+            card,
+            status="Completed",
+            digest=digest,
+            events=self.events,
+            facts=dict(sorted(self.facts.items())),
+            checked=self.checked,
+            standings=tuple(standing_row(each) for each in self.standings),
+        )
 
     @property
     def plan(self) -> Plan:
@@ -147,15 +159,5 @@ def replay_from(source: Session, folder: Path | None) -> Again:
         sessions.remove(session)
         return Again(finding, account, None, "")
     digest = account.writer.close()
-    session.write_card(
-        msgspec.structs.replace(
-            session.card(),
-            status="Completed",
-            digest=digest,
-            events=account.events,
-            facts=dict(sorted(account.facts.items())),
-            checked=account.checked,
-            standings=tuple(standing_row(each) for each in account.standings),
-        )
-    )
+    session.write_card(account.card(session.card(), digest))
     return Again(finding, account, session, digest)

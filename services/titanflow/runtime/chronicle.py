@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections import Counter
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -18,7 +19,8 @@ from titanflow.adapters.bus.client import Bus
 from titanflow.adapters.bus.streams import Pod, Topology, consumers
 from titanflow.adapters.codec import InputRef, decode_turn
 from titanflow.core.facts import Fact, Standing
-from titanflow.runtime.journal import Head, TurnRecord, Writer, resume
+from titanflow.runtime.journal import Head, TornTail, TurnRecord, Writer, resume
+from titanflow.runtime.pod import reached
 from titanflow.runtime.scribe import Scribe
 from titanflow.runtime.session import Card, Session, standing_row
 from titanflow.runtime.shard import END, GATEWAY
@@ -50,14 +52,11 @@ class Chronicle:
         self._closed = asyncio.Event()
         self._scribe = Scribe(self._write)
         self._after = dict.fromkeys(self._streams, 0)
-        if session.journal.exists():
-            self._writer, turns = resume(session.journal)
-            for record in turns:
-                self._scribe.skip_to(record.stream, record.sequence)
-                self._after[record.stream] = record.sequence
-                self._note(record)
-        else:
-            self._writer = Writer(session.journal, head)
+        self._writer, turns = _open(session.journal, head)
+        for record in turns:
+            self._scribe.skip_to(record.stream, record.sequence)
+            self._after[record.stream] = record.sequence
+            self._note(record)
 
     async def run(self) -> str:
         """Write until every pod has said its last turn; return the digest.
@@ -74,6 +73,7 @@ class Chronicle:
             for task in done:
                 task.result()
             self.digest = self._writer.close()
+            reached("closed")
             self._finish_card()
         finally:
             for task in (closed, *tasks):
@@ -86,6 +86,7 @@ class Chronicle:
         reader = self._bus.consume(stream, self._consumer, after=self._after[stream])
         async for message in reader:
             self._scribe.take(InputRef(message.stream, message.sequence), decode_turn(message.data))
+            reached("written")
             await message.ack()
 
     async def _flush(self) -> None:
@@ -127,6 +128,16 @@ class Chronicle:
                 standings=tuple(standing_row(each) for each in self.standings),
             )
         )
+
+
+def _open(path: Path, head: Head) -> tuple[Writer, list[TurnRecord]]:
+    """Return the writer of a journal that goes on, or begins; and the turns in it."""
+    if path.exists():
+        try:
+            return resume(path)
+        except TornTail:
+            path.unlink()  # not even its head was whole
+    return Writer(path, head), []
 
 
 def new_card(session: Session, arena: str, folder: str) -> Card:

@@ -21,6 +21,7 @@ from titanflow.core.base.errors import InvariantError
 from titanflow.core.facts import Fact
 from titanflow.runtime.pace import Pacer
 from titanflow.runtime.plan import Plan
+from titanflow.runtime.pod import reached
 from titanflow.runtime.shard import END, FLUSH, GATEWAY
 
 FLUSHES_MAX: Final = 1000
@@ -181,9 +182,11 @@ class Gateway:
     async def _say(self, at: int, facts: Sequence[Fact], watermark: int) -> None:
         inputs = () if facts else self.pacer.positions()
         turn = Turn(GATEWAY, self.number + 1, at, inputs, tuple(facts), watermark)
+        reached("applied")
         published = await self._bus.publish_turn(
             self._stream, self._subject, encode_turn(turn), f"{GATEWAY}/{turn.number}", self._last
         )
+        reached("published")
         self._count(turn, published.sequence)
 
     async def _settled(self) -> None:

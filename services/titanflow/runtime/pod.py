@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from hashlib import blake2b
@@ -39,6 +41,17 @@ SNAPSHOT_TURNS: Final = 2048
 """Turns between two snapshots: what must be taken again after a crash, about a second's work."""
 
 Predict = Callable[[Sequence[Ask]], Awaitable[Sequence[Answer]]]
+_crash: Final = os.environ.get("TITANFLOW_CRASH", "").split(":")
+"""For drills: `<point>:<n>` kills the process when it reaches a point for the nth time."""
+_reached: Final[list[str]] = []
+
+
+def reached(point: str) -> None:
+    """Note that the process has come to a point at which a drill may want it to die."""
+    if point == _crash[0]:
+        _reached.append(point)
+        if len(_reached) == int(_crash[1]):
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 class Snapshot(msgspec.Struct, frozen=True, array_like=True):
@@ -147,13 +160,17 @@ class Host:
         """Take one input whole."""
         started = time.perf_counter_ns()
         ref = InputRef(message.stream, message.sequence)
+        reached("heard")
         said = await self._apply(turn, ref)
+        reached("applied")
         applied = time.perf_counter_ns()
         self.timing.applied.add(applied - started)
         if said is not None:
             await self._publish(said)
             self.timing.published.add(time.perf_counter_ns() - applied)
+            reached("published")
         await message.ack()
+        reached("acknowledged")
 
     async def _apply(self, turn: Turn, ref: InputRef) -> Turn | None:
         self.shard.take(turn, ref)
@@ -194,14 +211,15 @@ class Host:
             return
         own = self._bus.consume(self._stream, f"{self.pod.name}-turns", after=self.last)
         async for message in own:
-            await self._again(decode_turn(message.data), message.sequence)
+            await self._again(message)
             await message.ack()
             if message.sequence >= stored.sequence:
                 break
         await own.close()
 
-    async def _again(self, former: Turn, sequence: int) -> None:
-        """Take the inputs of one published turn again, and compare."""
+    async def _again(self, published: Message) -> None:
+        """Take the inputs of one published turn again, and compare byte by byte."""
+        former = decode_turn(published.data)
         answers = [fact for fact in former.facts if isinstance(fact, Answer)]
         said: Turn | None = None
         for ref in former.inputs:
@@ -224,11 +242,11 @@ class Host:
             self._seen[turn.pod] = ref.sequence
             self.at = max(self.at, turn.at)
             await message.ack()
-        if said != former:
+        if said is None or encode_turn(said) != published.data:
             raise InvariantError(
                 f"{self.pod.name}: turn {former.number} comes out otherwise than it was published"
             )
-        self.last = sequence
+        self.last = published.sequence
 
 
 def stage_words(pod: Pod) -> str:

@@ -16,10 +16,10 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from titanflow.adapters.bus.client import Bus
-from titanflow.adapters.bus.errors import Fenced
+from titanflow.adapters.bus.errors import Closed, Fenced
 from titanflow.adapters.bus.streams import Pod, Topology, subject
 from titanflow.core.base.errors import Problem, SpecError, TitanFlowError
 from titanflow.core.facts import Answer, Ask
@@ -35,6 +35,7 @@ from titanflow.runtime.session import Session
 from titanflow.runtime.shard import Shard
 
 BEAT_SECONDS: Final = 0.25
+STOP_SECONDS: Final = 5.0
 DONE, FAULT, GONE = 0, 1, 75
 """Exit codes: the session has ended; something is wrong; another copy of the pod has taken over."""
 
@@ -93,24 +94,40 @@ class _Process:
                 work.append(asyncio.create_task(self._write()))
             beat = asyncio.create_task(self._beat())
             closed = asyncio.create_task(self._bus.wait_closed())
-            whole = asyncio.gather(*work)
             stop = asyncio.create_task(self._stopping.wait())
             try:
-                done, _ = await asyncio.wait(
-                    (whole, closed, stop, beat), return_when=asyncio.FIRST_COMPLETED
-                )
-                if stop in done and not whole.done():
-                    await asyncio.wait((work[0],), timeout=5)
-                elif closed in done:
-                    raise closed.result()
-                else:
-                    for task in done:
-                        task.result()
+                await self._until_done(work, beat, closed, stop)
             finally:
                 for task in (beat, closed, stop, *work):
                     task.cancel()
                 await asyncio.gather(beat, closed, stop, *work, return_exceptions=True)
         log(self._pod.name, "has ended")
+
+    async def _until_done(
+        self,
+        work: list[asyncio.Task[None]],
+        beat: asyncio.Task[None],
+        closed: asyncio.Task[Closed],
+        stop: asyncio.Task[Literal[True]],
+    ) -> None:
+        """Wait for the end of all work, a stop, or the first fault.
+
+        Raises: whatever ended a part.
+        """
+        waiting = set(work)
+        while waiting:
+            done, _ = await asyncio.wait(
+                (*waiting, beat, closed, stop), return_when=asyncio.FIRST_COMPLETED
+            )
+            if closed in done:
+                raise closed.result()
+            if stop in done:
+                # The input in hand is finished and a snapshot written.
+                await asyncio.wait(work[:1], timeout=STOP_SECONDS)
+                return
+            for task in done:
+                task.result()
+            waiting -= done
 
     def _stop(self) -> None:
         for part in (self._host, self._gateway):

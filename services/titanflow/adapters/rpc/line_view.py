@@ -1,15 +1,18 @@
 """What does a pod show that hosts the line? Its stages as the records that questions are about.
 
-A view reads the stages between two turns and changes nothing. What takes longer than a read (the
-standings, which draw a thousand samples for each contender) is computed in a thread from snapshots
-of that instant, at most once for each revision. It hears all facts of each turn, because times of
-marks and births of orders are in no stage.
+A view reads the stages between two turns and changes nothing. A pod says `begin` before it takes an
+input and `hear` when the turn is in the record; who asks meanwhile is answered in `hear`, before
+the next input. Whoever takes a turn and records it without awaiting anything need not say `begin`.
+What takes longer than a read (the standings, which draw a thousand samples for each contender) is
+computed in a thread from snapshots of that instant, at most once for each revision. A view hears
+all facts of each turn, because times of marks and births of orders are in no stage.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -26,6 +29,8 @@ from titanflow.core.spec.ground import Ground
 from titanflow.core.spec.policy import PolicySpec
 from titanflow.core.spec.words import Account, KillScope, OrderType, TradingState
 from titanflow.core.venue.book import Ticket
+
+T = TypeVar("T")
 
 
 class Vocabulary(msgspec.Struct, frozen=True):
@@ -65,11 +70,17 @@ class LineView:
         self._board: Board | None = None
         self._computing: asyncio.Task[Board] | None = None
         self._changed = asyncio.Event()
+        self._busy = False
+        self._waiting: list[tuple[Callable[[], Any], asyncio.Future[Any]]] = []
 
     # What the driver says.
 
+    def begin(self) -> None:
+        """Say that a turn begins: until `hear` nothing is read."""
+        self._busy = True
+
     def hear(self, said: Iterable[Fact]) -> None:
-        """Take the facts of a turn, after the stages had them."""
+        """Take the facts of a turn that is in the record, and answer who waited for it."""
         for fact in said:
             self.as_of = max(self.as_of, fact.at)
             match fact:
@@ -83,6 +94,11 @@ class LineView:
                 case KillRuling():
                     self._hear_ruling(fact)
         self.revision += 1
+        self._busy = False
+        waiting, self._waiting = self._waiting, []
+        for read, future in waiting:
+            if not future.done():
+                _settle(read, future)
         self._tell()
 
     def finish(self, standings: Sequence[Standing]) -> None:
@@ -100,8 +116,11 @@ class LineView:
 
     # What the ledger shows.
 
-    def portfolio(self, contender: str) -> Portfolio:
+    async def portfolio(self, contender: str) -> Portfolio:
         """Return what a contender owns; see `ports.Books`."""
+        return await self._between(lambda: self._portfolio(contender))
+
+    def _portfolio(self, contender: str) -> Portfolio:
         post, c = self._opened(), self.names.contenders.index(contender)
         books = post._ledger  # noqa: SLF001 - marks and values are told by no method of `post`
         holdings, net = [], 0
@@ -153,8 +172,11 @@ class LineView:
 
     # What execution shows.
 
-    def live_orders(self) -> tuple[int, Sequence[LiveOrder]]:
+    async def live_orders(self) -> tuple[int, Sequence[LiveOrder]]:
         """Return all live orders; see `ports.Orders`."""
+        return await self._between(self._live_orders)
+
+    def _live_orders(self) -> tuple[int, Sequence[LiveOrder]]:
         if self._trade is None:
             raise not_ready("nothing: execution is hosted elsewhere")
         tickets = self._trade._tickets.values()  # noqa: SLF001 - live_orders tells too little
@@ -179,6 +201,14 @@ class LineView:
 
     # How it is known.
 
+    async def _between(self, read: Callable[[], T]) -> T:
+        """Return what *read* finds between two turns."""
+        if not self._busy:
+            return read()
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append((read, future))
+        return await future
+
     def _opened(self) -> Post:
         if self._post is None:
             raise not_ready("nothing: the ledger is hosted elsewhere")
@@ -196,11 +226,7 @@ class LineView:
     async def _compute(self) -> Board:
         """Compute the board of this revision from snapshots, in a thread."""
         try:
-            post = self._opened()
-            if self._score is None:
-                raise not_ready("nothing: scoring is hosted elsewhere")
-            revision, as_of = self.revision, self.as_of
-            books, scores = post.dump(), self._score.dump()
+            revision, as_of, books, scores = await self._between(self._snapshot)
             standings = await asyncio.to_thread(self._standings, books, scores, as_of)
             board = Board(revision, as_of, self._ground.currency, final=False, standings=standings)
             # The session may have ended meanwhile.
@@ -209,6 +235,12 @@ class LineView:
             return self._board
         finally:
             self._computing = None
+
+    def _snapshot(self) -> tuple[int, int, bytes, bytes]:
+        post = self._opened()
+        if self._score is None:
+            raise not_ready("nothing: scoring is hosted elsewhere")
+        return self.revision, self.as_of, post.dump(), self._score.dump()
 
     def _standings(self, books: bytes, scores: bytes, as_of: int) -> tuple[Standing, ...]:
         """Return the standings if the session ended here. Runs beside the line: touches copies."""
@@ -233,3 +265,10 @@ class LineView:
     def _tell(self) -> None:
         former, self._changed = self._changed, asyncio.Event()
         former.set()
+
+
+def _settle(read: Callable[[], T], future: asyncio.Future[T]) -> None:
+    try:
+        future.set_result(read())
+    except Exception as error:  # noqa: BLE001 - who asked hears it
+        future.set_exception(error)

@@ -1,9 +1,8 @@
 """What must a pod show, so that its questions are answered? Records, and who gives them.
 
 The handlers in `titanflow.services` stand above the runtime, which implements these protocols over
-its stages; so the protocols stand here, below both. A method that is not awaited reads one state
-between two turns: it must be called in the thread, and the loop, that takes the turns. Whoever does
-not know yet raises `not_ready`.
+its stages; so the protocols stand here, below both. What is shown is one state between two turns,
+and only of turns that are in the record. Whoever does not know yet raises `not_ready`.
 """
 
 from __future__ import annotations
@@ -118,7 +117,7 @@ class Books(Protocol):
         """Give what may be asked about."""
         ...
 
-    def portfolio(self, contender: str) -> Portfolio:
+    async def portfolio(self, contender: str) -> Portfolio:
         """Return what a known contender owns.
 
         Raises: RefusalError, such as `not_ready`.
@@ -142,7 +141,7 @@ class Orders(Protocol):
         """Give what may be asked about."""
         ...
 
-    def live_orders(self) -> tuple[int, Sequence[LiveOrder]]:
+    async def live_orders(self) -> tuple[int, Sequence[LiveOrder]]:
         """Return event time and all orders that have not ended, in any order."""
         ...
 

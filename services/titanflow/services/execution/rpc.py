@@ -51,7 +51,7 @@ class ExecutionAnswers:
             find("contender", request.contender, names.contenders, "contender")
         if request.symbol:
             find("instrument", request.symbol, names.symbols, "symbol")
-        as_of, orders = self._orders.live_orders()
+        as_of, orders = await self._orders.live_orders()
         wanted = sorted(
             (
                 order

@@ -59,7 +59,7 @@ class LedgerAnswers:
         name = check.name("contender", request.contender)
         check.done()
         find("contender", name, self._books.names.contenders, "contender")
-        found = self._books.portfolio(name)
+        found = await self._books.portfolio(name)
         return portfolio.GetPortfolioResponse(
             contender=found.contender,
             as_of=found.as_of,
