@@ -35,12 +35,23 @@ from titanflow.adapters.rpc.server import Listen, Server
 from titanflow.adapters.rpc.tls import TlsFiles
 from titanflow.core.facts import Fact
 from titanflow.core.spec.words import Reply
+from titanflow.rpc.v1 import (
+    control_pb2,
+    control_pb2_grpc,
+    portfolio_pb2,
+    portfolio_pb2_grpc,
+    sessions_pb2,
+    sessions_pb2_grpc,
+    standings_pb2,
+    standings_pb2_grpc,
+)
 from titanflow.runtime.plan import Plan, prepare
 from titanflow.runtime.sim import Driver
 from titanflow.services.execution.rpc import ExecutionAnswers
 from titanflow.services.governance.rpc import ControlAnswers, ExplainAnswers, SessionAnswers
 from titanflow.services.ledger.rpc import LedgerAnswers
 from titanflow.services.serving.rpc import ServingAnswers
+from titanflow.wire.v1 import words_pb2
 
 DAYS = 150
 """Two instruments: 300 bars, of which a world has taken `BARS` when it is asked."""
@@ -233,6 +244,51 @@ async def refusal(asked: Any) -> RefusalError:
     except RefusalError as error:
         return error
     raise AssertionError(f"it was answered: {answer}")
+
+
+def portfolio(client: Client, contender: str) -> object:
+    stub = portfolio_pb2_grpc.PortfolioStub(client.channel)
+    return client.ask(stub.GetPortfolio, portfolio_pb2.GetPortfolioRequest(contender=contender))
+
+
+def orders(client: Client, **fields: object) -> object:
+    stub = portfolio_pb2_grpc.PortfolioStub(client.channel)
+    return client.ask(stub.ListOpenOrders, portfolio_pb2.ListOpenOrdersRequest(**fields))
+
+
+def standings(client: Client) -> object:
+    stub = standings_pb2_grpc.StandingsStub(client.channel)
+    return client.ask(stub.GetStandings, standings_pb2.GetStandingsRequest())
+
+
+def kill(client: Client, **fields: object) -> object:
+    asked = {
+        "scope": words_pb2.KILL_SCOPE_CONTENDER,
+        "name": "dice",
+        "action": words_pb2.KILL_ACTION_CANCEL_ALL,
+        "reason": "a drill",
+        "token": "t1",
+        "requested_by": "ada",
+    }
+    stub = control_pb2_grpc.ControlStub(client.channel)
+    return client.ask(stub.Kill, control_pb2.KillRequest(**asked | fields))
+
+
+def release(client: Client, **fields: object) -> object:
+    asked = {
+        "scope": words_pb2.KILL_SCOPE_CONTENDER,
+        "name": "dice",
+        "reason": "the drill is over",
+        "token": "t2",
+        "requested_by": "bob",
+    }
+    stub = control_pb2_grpc.ControlStub(client.channel)
+    return client.ask(stub.Release, control_pb2.ReleaseRequest(**asked | fields))
+
+
+def status(client: Client) -> object:
+    stub = sessions_pb2_grpc.SessionsStub(client.channel)
+    return client.ask(stub.GetStatus, sessions_pb2.GetStatusRequest())
 
 
 class Authority:

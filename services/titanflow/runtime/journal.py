@@ -33,6 +33,7 @@ from titanflow.core.facts import (
     Intent,
     KillRuling,
     KillSwitch,
+    Lapse,
     Order,
     OrderUpdate,
     Quarantine,
@@ -59,6 +60,7 @@ Recorded = (
     | Dividend
     | Quarantine
     | KillSwitch
+    | Lapse
     | Answer
     | Intent
     | Verdict

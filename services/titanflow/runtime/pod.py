@@ -31,7 +31,7 @@ from titanflow.adapters.bus.streams import (
 )
 from titanflow.adapters.codec import InputRef, Turn, decode_turn, encode_turn
 from titanflow.core.base.errors import InvariantError
-from titanflow.core.facts import Answer, Ask
+from titanflow.core.facts import Answer, Ask, Lapse
 from titanflow.runtime.pace import missing
 from titanflow.runtime.place import replace
 from titanflow.runtime.shard import GATEWAY, Shard
@@ -242,6 +242,8 @@ class Host:
             self._seen[turn.pod] = ref.sequence
             self.at = max(self.at, turn.at)
             await message.ack()
+        if said is None and former.facts and isinstance(former.facts[0], Lapse):
+            said = self.shard.local(former.facts[0])
         if said is None or encode_turn(said) != published.data:
             raise InvariantError(
                 f"{self.pod.name}: turn {former.number} comes out otherwise than it was published"

@@ -18,7 +18,7 @@ import msgspec
 from titanflow.adapters.bus.streams import Pod, Topology, turn_sources
 from titanflow.adapters.codec import InputRef, Turn
 from titanflow.core.base.errors import InvariantError, TitanFlowError
-from titanflow.core.facts import Answer, Fact, KillSwitch
+from titanflow.core.facts import Answer, Fact, KillSwitch, Lapse
 from titanflow.runtime.describe import difference
 from titanflow.runtime.journal import (
     FACT,
@@ -178,11 +178,19 @@ class Recomputation:
             if message is None:
                 raise Differs(f"its input, message {sequence} of {stream}, is not there for it")
             turn = self._say(desk, message, InputRef(stream, sequence), answers)
+        if turn is None and facts and isinstance(facts[0], Lapse):
+            turn = self._notice(desk, facts[0])
         if turn is None:
             raise Differs("the pod has nothing to say to these inputs")
         if answers:
             raise Differs("an answer of it was never asked for", facts.index(answers[0]))
         return turn
+
+    def _notice(self, desk: Desk, lapse: Lapse) -> Turn:
+        """Take a lapse of the lease, which only the pod itself could notice."""
+        if lapse != desk.shard.lapse(lapse.at, stale=lapse.stale):
+            raise Differs("the lapse of the lease has another pod's name or id", 0)
+        return desk.shard.local(lapse)
 
     def _say(self, desk: Desk, message: Turn, ref: InputRef, answers: deque[Answer]) -> Turn | None:
         """Take one message; recorded answers stand in for the models."""

@@ -38,6 +38,7 @@ from titanflow.core.facts import (
     Fill,
     Intent,
     KillSwitch,
+    Lapse,
     Split,
     Verdict,
 )
@@ -200,6 +201,17 @@ class Shard:
         for answer in answers:
             self._say(answer)
 
+    def local(self, fact: Lapse) -> Turn:
+        """Take what this pod has noticed itself, between two inputs, and say the turn on it."""
+        assert self._input is None, "an input is in hand"
+        self._say(fact)
+        return self._turn(fact.at)
+
+    def lapse(self, at: int, *, stale: bool) -> Lapse:
+        """Return the fact that the lease went stale, or is fresh again, at event time *at*."""
+        ident = derive(NO_ID, f"lease:{self.pod.name}".encode()[:16], self.number)
+        return Lapse(ident, NO_ID, at, at, self.pod.name, stale)
+
     def finish(self) -> Turn | None:
         """Return the turn on the input, or None if there is nothing to say yet."""
         assert self._input is not None, "no input was taken"
@@ -208,14 +220,18 @@ class Shard:
         self._quiet.append(ref)
         if not self._said and not self._must_answer:
             return None
+        return self._turn(turn.at)
+
+    def _turn(self, at: int) -> Turn:
+        """Return everything said since the last turn as one."""
         self.number += 1
         if self.number % CHECK_TURNS == 0 or self.ended:
             self.check()
         if self.number % CHECKPOINT_TURNS == 0:
-            self._said.append(self._checkpoint(turn.at))
+            self._said.append(self._checkpoint(at))
         facts, self._said = tuple(self._said), []
         inputs, self._quiet = tuple(self._quiet), []
-        return Turn(self.pod.name, self.number, turn.at, inputs, facts, self.watermark)
+        return Turn(self.pod.name, self.number, at, inputs, facts, self.watermark)
 
     def _deliver(self, facts: Sequence[Fact]) -> None:
         for fact in facts:

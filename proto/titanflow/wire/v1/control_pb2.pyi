@@ -83,6 +83,22 @@ class StateChange(_message.Message):
     actual: int
     def __init__(self, id: _Optional[bytes] = ..., cause: _Optional[bytes] = ..., at: _Optional[int] = ..., seen: _Optional[int] = ..., contender: _Optional[str] = ..., former: _Optional[_Union[_words_pb2.TradingState, str]] = ..., state: _Optional[_Union[_words_pb2.TradingState, str]] = ..., text: _Optional[str] = ..., limit: _Optional[int] = ..., actual: _Optional[int] = ...) -> None: ...
 
+class Lapse(_message.Message):
+    __slots__ = ("id", "cause", "at", "seen", "pod", "stale")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    CAUSE_FIELD_NUMBER: _ClassVar[int]
+    AT_FIELD_NUMBER: _ClassVar[int]
+    SEEN_FIELD_NUMBER: _ClassVar[int]
+    POD_FIELD_NUMBER: _ClassVar[int]
+    STALE_FIELD_NUMBER: _ClassVar[int]
+    id: bytes
+    cause: bytes
+    at: int
+    seen: int
+    pod: str
+    stale: bool
+    def __init__(self, id: _Optional[bytes] = ..., cause: _Optional[bytes] = ..., at: _Optional[int] = ..., seen: _Optional[int] = ..., pod: _Optional[str] = ..., stale: _Optional[bool] = ...) -> None: ...
+
 class CancelOrders(_message.Message):
     __slots__ = ("id", "cause", "at", "seen", "contender", "symbol", "text")
     ID_FIELD_NUMBER: _ClassVar[int]

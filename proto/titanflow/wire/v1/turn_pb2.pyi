@@ -40,7 +40,7 @@ class InputRef(_message.Message):
     def __init__(self, stream: _Optional[str] = ..., sequence: _Optional[int] = ...) -> None: ...
 
 class AnyFact(_message.Message):
-    __slots__ = ("bar", "split", "dividend", "quarantine", "belief", "signal", "intent", "verdict", "order", "order_update", "fill", "entry", "standing", "kill_switch", "kill_ruling", "state_change", "cancel_orders", "checkpoint", "ask", "answer")
+    __slots__ = ("bar", "split", "dividend", "quarantine", "belief", "signal", "intent", "verdict", "order", "order_update", "fill", "entry", "standing", "kill_switch", "kill_ruling", "state_change", "cancel_orders", "checkpoint", "ask", "answer", "lapse")
     BAR_FIELD_NUMBER: _ClassVar[int]
     SPLIT_FIELD_NUMBER: _ClassVar[int]
     DIVIDEND_FIELD_NUMBER: _ClassVar[int]
@@ -61,6 +61,7 @@ class AnyFact(_message.Message):
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     ASK_FIELD_NUMBER: _ClassVar[int]
     ANSWER_FIELD_NUMBER: _ClassVar[int]
+    LAPSE_FIELD_NUMBER: _ClassVar[int]
     bar: _market_pb2.Bar
     split: _market_pb2.Split
     dividend: _market_pb2.Dividend
@@ -81,4 +82,5 @@ class AnyFact(_message.Message):
     checkpoint: _control_pb2.Checkpoint
     ask: _work_pb2.Ask
     answer: _work_pb2.Answer
-    def __init__(self, bar: _Optional[_Union[_market_pb2.Bar, _Mapping[str, object]]] = ..., split: _Optional[_Union[_market_pb2.Split, _Mapping[str, object]]] = ..., dividend: _Optional[_Union[_market_pb2.Dividend, _Mapping[str, object]]] = ..., quarantine: _Optional[_Union[_market_pb2.Quarantine, _Mapping[str, object]]] = ..., belief: _Optional[_Union[_belief_pb2.Belief, _Mapping[str, object]]] = ..., signal: _Optional[_Union[_decision_pb2.Signal, _Mapping[str, object]]] = ..., intent: _Optional[_Union[_decision_pb2.Intent, _Mapping[str, object]]] = ..., verdict: _Optional[_Union[_decision_pb2.Verdict, _Mapping[str, object]]] = ..., order: _Optional[_Union[_order_pb2.Order, _Mapping[str, object]]] = ..., order_update: _Optional[_Union[_order_pb2.OrderUpdate, _Mapping[str, object]]] = ..., fill: _Optional[_Union[_order_pb2.Fill, _Mapping[str, object]]] = ..., entry: _Optional[_Union[_money_pb2.Entry, _Mapping[str, object]]] = ..., standing: _Optional[_Union[_money_pb2.Standing, _Mapping[str, object]]] = ..., kill_switch: _Optional[_Union[_control_pb2.KillSwitch, _Mapping[str, object]]] = ..., kill_ruling: _Optional[_Union[_control_pb2.KillRuling, _Mapping[str, object]]] = ..., state_change: _Optional[_Union[_control_pb2.StateChange, _Mapping[str, object]]] = ..., cancel_orders: _Optional[_Union[_control_pb2.CancelOrders, _Mapping[str, object]]] = ..., checkpoint: _Optional[_Union[_control_pb2.Checkpoint, _Mapping[str, object]]] = ..., ask: _Optional[_Union[_work_pb2.Ask, _Mapping[str, object]]] = ..., answer: _Optional[_Union[_work_pb2.Answer, _Mapping[str, object]]] = ...) -> None: ...
+    lapse: _control_pb2.Lapse
+    def __init__(self, bar: _Optional[_Union[_market_pb2.Bar, _Mapping[str, object]]] = ..., split: _Optional[_Union[_market_pb2.Split, _Mapping[str, object]]] = ..., dividend: _Optional[_Union[_market_pb2.Dividend, _Mapping[str, object]]] = ..., quarantine: _Optional[_Union[_market_pb2.Quarantine, _Mapping[str, object]]] = ..., belief: _Optional[_Union[_belief_pb2.Belief, _Mapping[str, object]]] = ..., signal: _Optional[_Union[_decision_pb2.Signal, _Mapping[str, object]]] = ..., intent: _Optional[_Union[_decision_pb2.Intent, _Mapping[str, object]]] = ..., verdict: _Optional[_Union[_decision_pb2.Verdict, _Mapping[str, object]]] = ..., order: _Optional[_Union[_order_pb2.Order, _Mapping[str, object]]] = ..., order_update: _Optional[_Union[_order_pb2.OrderUpdate, _Mapping[str, object]]] = ..., fill: _Optional[_Union[_order_pb2.Fill, _Mapping[str, object]]] = ..., entry: _Optional[_Union[_money_pb2.Entry, _Mapping[str, object]]] = ..., standing: _Optional[_Union[_money_pb2.Standing, _Mapping[str, object]]] = ..., kill_switch: _Optional[_Union[_control_pb2.KillSwitch, _Mapping[str, object]]] = ..., kill_ruling: _Optional[_Union[_control_pb2.KillRuling, _Mapping[str, object]]] = ..., state_change: _Optional[_Union[_control_pb2.StateChange, _Mapping[str, object]]] = ..., cancel_orders: _Optional[_Union[_control_pb2.CancelOrders, _Mapping[str, object]]] = ..., checkpoint: _Optional[_Union[_control_pb2.Checkpoint, _Mapping[str, object]]] = ..., ask: _Optional[_Union[_work_pb2.Ask, _Mapping[str, object]]] = ..., answer: _Optional[_Union[_work_pb2.Answer, _Mapping[str, object]]] = ..., lapse: _Optional[_Union[_control_pb2.Lapse, _Mapping[str, object]]] = ...) -> None: ...

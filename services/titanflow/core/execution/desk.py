@@ -23,6 +23,7 @@ from titanflow.core.facts import (
     Fact,
     Fill,
     KillRuling,
+    Lapse,
     Order,
     OrderUpdate,
     Split,
@@ -46,6 +47,7 @@ CORPORATE_ACTION = 0
 BROKER_OPTION = 4
 """ExecRestatementReason(378): why an order was cancelled that nobody asked to cancel."""
 UNASKED = -1
+LAPSED = "KILL:Lease"
 
 
 class _State(msgspec.Struct, array_like=True):
@@ -54,6 +56,7 @@ class _State(msgspec.Struct, array_like=True):
     epoch: int
     sent: int
     splits: dict[str, int]
+    lapsed: bool
     tickets: list[Ticket]
     papers: list[PaperState]
 
@@ -62,7 +65,9 @@ class Trade:
     """The stage `trade`: verdicts and bars in; orders, their updates and fills out."""
 
     name = "trade"
-    consumes: frozenset[type[Fact]] = frozenset({Verdict, Bar, Split, CancelOrders, KillRuling})
+    consumes: frozenset[type[Fact]] = frozenset(
+        {Verdict, Bar, Split, CancelOrders, KillRuling, Lapse}
+    )
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
@@ -77,6 +82,8 @@ class Trade:
         self._tick_values = tuple(i.tick_value for i in ground.instruments)
         self._sent = 0
         self._epoch = 0
+        self._lapsed = False
+        """Whether there is no fresh lease: the last hop looks for itself."""
         self._splits: dict[str, int] = {}
         """Time of the last split of each symbol: an order from before it has other lots."""
         self._cause = NO_ID
@@ -104,6 +111,10 @@ class Trade:
             case Split():
                 self._splits[fact.symbol] = fact.at
                 self._cancel_all("", fact.symbol, CORPORATE_ACTION, "SPLIT")
+            case Lapse():
+                self._lapsed = fact.stale
+                if fact.stale:
+                    self._cancel_all("", "", BROKER_OPTION, LAPSED)
             case KillRuling():
                 self._epoch = max(self._epoch, fact.epoch)
             case _:
@@ -133,7 +144,14 @@ class Trade:
     def dump(self) -> bytes:
         """Return the state."""
         papers = [paper.dump() for paper in self._floor]
-        state = _State(self._epoch, self._sent, self._splits, list(self._tickets.values()), papers)
+        state = _State(
+            self._epoch,
+            self._sent,
+            self._splits,
+            self._lapsed,
+            list(self._tickets.values()),
+            papers,
+        )
         return msgspec.msgpack.encode(state)
 
     def load(self, snapshot: bytes) -> None:
@@ -144,7 +162,8 @@ class Trade:
         state = msgspec.msgpack.decode(snapshot, type=_State)
         if len(state.papers) != len(self._floor):
             raise ValueError("the snapshot belongs to another ground")
-        self._epoch, self._sent, self._splits = state.epoch, state.sent, state.splits
+        self._epoch, self._sent = state.epoch, state.sent
+        self._splits, self._lapsed = state.splits, state.lapsed
         self._tickets.clear()
         for named in self._named:
             named.clear()
@@ -165,10 +184,9 @@ class Trade:
         cancels = verdict.action is IntentAction.CANCEL
         if ticket is None or ticket.symbol != verdict.symbol:
             self._refuse_unknown(verdict)
-        elif not cancels and verdict.kill_epoch < self._epoch:
-            self._update(
-                ticket, verdict.at, lifecycle.STATUS, RejectReason.BROKER_OPTION, "KILL:EPOCH"
-            )
+        elif not cancels and (self._lapsed or verdict.kill_epoch < self._epoch):
+            text = LAPSED if self._lapsed else "KILL:EPOCH"
+            self._update(ticket, verdict.at, lifecycle.STATUS, RejectReason.BROKER_OPTION, text)
         elif ticket.state is OrdStatus.PENDING_CANCEL or (
             not cancels and ticket.state is OrdStatus.PENDING_REPLACE
         ):
@@ -203,7 +221,9 @@ class Trade:
             verdict.time_in_force, verdict.quantity_lots, limit, arrives_at,
         )  # fmt: skip
         named = self._named[owner]
-        if verdict.kill_epoch < self._epoch:
+        if self._lapsed:
+            self._reject(ticket, verdict.at, RejectReason.BROKER_OPTION, LAPSED)
+        elif verdict.kill_epoch < self._epoch:
             self._reject(ticket, verdict.at, RejectReason.BROKER_OPTION, "KILL:EPOCH")
         elif verdict.at < self._splits.get(verdict.symbol, verdict.at):
             self._reject(ticket, verdict.at, RejectReason.STALE_ORDER, "SPLIT")

@@ -8,6 +8,7 @@ from titanflow.core.facts.control import (
     Checkpoint,
     KillRuling,
     KillSwitch,
+    Lapse,
     StateChange,
 )
 from titanflow.core.facts.decision import (
@@ -39,6 +40,7 @@ __all__ = [
     "Intent",
     "KillRuling",
     "KillSwitch",
+    "Lapse",
     "MarketEvent",
     "Order",
     "OrderUpdate",

@@ -57,6 +57,17 @@ class CancelOrders(Fact, frozen=True, array_like=True, tag=True, gc=False):
     text: str
 
 
+class Lapse(Fact, frozen=True, array_like=True, tag=True, gc=False):
+    """In one pod the lease of governance went stale, or is fresh again (an input of that pod).
+
+    Without a fresh lease nothing new passes and resting orders are cancelled; it is no kill switch:
+    a fresh lease ends it.
+    """
+
+    pod: str
+    stale: bool
+
+
 class Checkpoint(Fact, frozen=True, array_like=True, tag=True, gc=False):
     """The digest of every stage's state after a number of turns: replay must find the same."""
 

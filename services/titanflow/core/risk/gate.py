@@ -22,6 +22,7 @@ from titanflow.core.facts import (
     Fill,
     Intent,
     KillSwitch,
+    Lapse,
     Order,
     OrderUpdate,
     Split,
@@ -56,6 +57,7 @@ class _State(msgspec.Struct, array_like=True):
     board: KillBoard
     memory: MemoryState
     reaction: ReactionState
+    lapsed: bool
 
 
 class Gate:
@@ -63,7 +65,7 @@ class Gate:
 
     name = "gate"
     consumes: frozenset[type[Fact]] = frozenset(
-        {Intent, Fill, Order, OrderUpdate, Bar, Split, Entry, KillSwitch}
+        {Intent, Fill, Order, OrderUpdate, Bar, Split, Entry, KillSwitch, Lapse}
     )
 
     def __init__(self, ground: Ground, policies: Mapping[str, PolicySpec]) -> None:
@@ -81,6 +83,7 @@ class Gate:
             Entry: self._entry,
             Split: self._split,
             KillSwitch: self._reaction.on_switch,
+            Lapse: self._reaction.on_lapse,
         }
 
     # What others may read: invariants, standings, `why`.
@@ -199,6 +202,7 @@ class Gate:
             self._setting.board,
             self._judge.dump(),
             self._reaction.dump(),
+            self._setting.lapsed,
         )
         return msgspec.msgpack.encode(state)
 
@@ -217,3 +221,4 @@ class Gate:
         self._setting.apply_switches()
         self._judge.load(state.memory)
         self._reaction.load(state.reaction)
+        self._setting.lapsed = state.lapsed

@@ -19,10 +19,11 @@ from titanflow.core.facts import (
     Intent,
     KillRuling,
     KillSwitch,
+    Lapse,
     StateChange,
 )
 from titanflow.core.risk.rules import BY_NUMBER
-from titanflow.core.risk.setting import STATES, Setting
+from titanflow.core.risk.setting import LAPSED, STATES, Setting
 from titanflow.core.spec.words import (
     BreachAction,
     IntentAction,
@@ -139,6 +140,14 @@ class Reaction:
             said += self._lift(request, reach[0])
         self._flatten = {pair for pair in self._flatten if self._must_close(*pair)}
         return said
+
+    def on_lapse(self, lapse: Lapse) -> list[Fact]:
+        """Let nothing new pass without a fresh lease, and cancel what rests."""
+        self._setting.lapsed = lapse.stale
+        if not lapse.stale:
+            return []
+        everyone = range(len(self._setting.ground.entrants))
+        return self._stop(lapse, everyone, (), KillAction.CANCEL_ALL, LAPSED)
 
     def _lift(self, request: KillSwitch, c: int) -> list[Fact]:
         """Lift the latched halts of a contender with the release of its own switch."""

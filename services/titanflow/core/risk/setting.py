@@ -15,6 +15,8 @@ from titanflow.core.spec.ground import Ground
 from titanflow.core.spec.words import TradingState
 from titanflow.native.gate import Gate as NativeGate
 
+LAPSED = "KILL:Lease"
+"""What a refusal without a fresh lease says."""
 STATES = (TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED)
 """The states by the compiled gate's numbers."""
 
@@ -39,6 +41,8 @@ class Setting:
         self.holds = Holds(self.gate)
         self.board = KillBoard(0, {})
         self.switches = Switches(self.names, self.symbols, self.members)
+        self.lapsed = False
+        """Whether there is no fresh lease, so that nothing new may pass."""
         self._cause = NO_ID
         self._ordinal = 0
 

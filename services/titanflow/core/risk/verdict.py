@@ -24,7 +24,7 @@ from titanflow.core.risk.rules import (
     KILL_ARENA,
     KILL_SCOPE,
 )
-from titanflow.core.risk.setting import Setting
+from titanflow.core.risk.setting import LAPSED, Setting
 from titanflow.core.spec.words import IntentAction, KillScope, OrderType, Origin, Outcome
 
 CLIENT_IDS_REMEMBERED = 4096
@@ -86,6 +86,8 @@ class Judge:
                 return self._deny(intent, ACCOUNT, "")
             return self._deny(intent, INSTRUMENT, "UNKNOWN_SYMBOL")
         gate = setting.gate
+        if setting.lapsed and intent.action is not IntentAction.CANCEL:
+            return self._deny(intent, KILL_ARENA, LAPSED)
         if intent.origin is Origin.RISK:
             number = gate.check_risk(c, i, intent.side, intent.quantity_lots)
         elif intent.action is IntentAction.CANCEL:
