@@ -15,7 +15,8 @@ import msgspec
 import pytest
 from kit import small_folder
 
-from titanflow.core.facts import Fill
+from titanflow.core.facts import Fill, Lapse, Verdict
+from titanflow.core.spec.words import Outcome
 from titanflow.runtime.journal import Writer, read_head
 from titanflow.runtime.recompute import turns_of
 
@@ -79,7 +80,7 @@ def the_session(home: Path) -> Path:
     return session
 
 
-@pytest.mark.parametrize("shape", ["colocated", "split", "whole"])
+@pytest.mark.parametrize("shape", ["colocated", "split", "apart", "whole"])
 def test_a_session_of_pods_ends_verified_and_is_derived_again(home: Path, shape: str) -> None:
     ran = call(home, "up", "--once", "-f", "arena", "--shape", shape)
 
@@ -123,7 +124,7 @@ def test_a_fill_altered_with_all_checksums_recomputed_is_named(home: Path) -> No
 
 def test_no_process_outlives_a_killed_parent_and_the_session_goes_on(home: Path) -> None:
     parent = start(home, "up", "--once", "-f", "arena", "--shape", "split")
-    until("all pods run", lambda: len(children_of(home)) == 7)
+    until("all pods run", lambda: len(children_of(home)) == 8)
     status = home / "state" / "sessions"
     until("trading", lambda: any(status.glob("*/journal.tfj")))
     parent.kill()
@@ -138,7 +139,7 @@ def test_no_process_outlives_a_killed_parent_and_the_session_goes_on(home: Path)
 
 def test_an_interrupt_pauses_and_down_purges(home: Path) -> None:
     parent = start(home, "up", "-f", "arena", "--speed", "86400")
-    until("all pods run", lambda: len(children_of(home)) == 4)
+    until("all pods run", lambda: len(children_of(home)) == 5)
     until("status", lambda: call(home, "status", "-o", "json").returncode == 0)
     assert 0 == call(home, "down").returncode
     assert 130 == parent.wait(WAIT_SECONDS)
@@ -148,3 +149,30 @@ def test_an_interrupt_pauses_and_down_purges(home: Path) -> None:
     assert "trade" in call(home, "logs", "trade", "--lines", "3").stdout
     assert 0 == call(home, "down", "--purge").returncode
     assert not (the_session(home) / "live").exists()
+
+
+def test_without_its_lease_nothing_passes_and_the_record_says_so(home: Path) -> None:
+    # Two days of the market in a second: the session takes longer than what is done to it.
+    parent = start(home, "up", "--once", "-f", "arena", "--speed", str(2 * 86_400))
+    until("trading", lambda: any((home / "state" / "sessions").glob("*/journal.tfj")))
+    (governance,) = [
+        pid
+        for pid in children_of(home)
+        if "governance" in Path(f"/proc/{pid}/cmdline").read_bytes().decode()
+    ]
+    os.kill(governance, signal.SIGSTOP)
+    log = the_session(home) / "live" / "pods" / "trade" / "log.jsonl"
+    until("stale", lambda: "is stale" in log.read_text())
+    os.kill(governance, signal.SIGCONT)
+    until("fresh", lambda: "fresh again" in log.read_text())
+    assert 0 == parent.wait(WAIT_SECONDS)
+
+    facts = [fact for _, said in turns_of(the_session(home) / "journal.tfj") for fact in said]
+    lapses = [fact for fact in facts if isinstance(fact, Lapse)]
+    assert [True, False] == [lapse.stale for lapse in lapses]
+    begun, ended = facts.index(lapses[0]), facts.index(lapses[1])
+    assert not any(
+        isinstance(fact, Verdict) and fact.outcome is Outcome.ALLOW for fact in facts[begun:ended]
+    )
+    assert not any(isinstance(fact, Fill) for fact in facts[begun:ended])
+    assert 0 == call(home, "verify").returncode

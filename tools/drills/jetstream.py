@@ -257,11 +257,11 @@ class Server:
         now = loop.time()
         if pull not in standing.pulls or not pull.client.listens(pull.box):
             return
-        if now >= pull.expires:
+        if now >= pull.expires - GRAIN_S:
             standing.pulls.remove(pull)
             pull.client.send(pull.box, b"", {"Status": "408", "Description": "Request Timeout"})
             return
-        if now - pull.spoken >= pull.beat_s:
+        if now - pull.spoken >= pull.beat_s - GRAIN_S:
             pull.spoken = now
             last = {"Status": "100", "Nats-Last-Consumer": str(standing.delivered)}
             pull.client.send(pull.box, b"", last)

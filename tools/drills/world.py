@@ -178,12 +178,17 @@ class Process:
             if pod.writes_journal:
                 work.append(asyncio.create_task(self._write(bus)))
             closed = asyncio.create_task(bus.wait_closed())
-            whole = asyncio.gather(*work)
+            left = set(work)
             try:
-                done, _ = await asyncio.wait((whole, closed), return_when=asyncio.FIRST_COMPLETED)
-                if closed in done:
-                    raise closed.result()
-                whole.result()
+                while left:
+                    done, _ = await asyncio.wait(
+                        (*left, closed), return_when=asyncio.FIRST_COMPLETED
+                    )
+                    if closed in done:
+                        raise closed.result()
+                    for task in done:
+                        task.result()
+                    left -= done
             finally:
                 for task in (closed, *work):
                     task.cancel()
@@ -252,18 +257,21 @@ class World:
         for each in self.topology.pods:
             self._start(each)
         troubles = asyncio.create_task(self._trouble())
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        loop.call_later(VIRTUAL_SECONDS_MAX, loop.give_up, f"after {VIRTUAL_SECONDS_MAX:g} s")
+        over, stuck = asyncio.create_task(self._over.wait()), asyncio.create_task(loop.stuck.wait())
         try:
-            async with asyncio.timeout(VIRTUAL_SECONDS_MAX):
-                await self._over.wait()
-        except TimeoutError:
-            alive = [p.task.get_name() for p in self._processes.values() if p.is_alive]
-            raise Stuck(f"not over after {VIRTUAL_SECONDS_MAX:g} s; alive: {alive}") from None
+            await asyncio.wait((over, stuck), return_when=asyncio.FIRST_COMPLETED)
+            if not over.done():
+                alive = [p.task.get_name() for p in self._processes.values() if p.is_alive]
+                raise Stuck(f"{loop.why}; alive: {alive}, done: {sorted(self._done)}")
         finally:
-            troubles.cancel()
+            self._over.set()
             for process in list(self._processes.values()):
                 process.kill()
             tasks = [process.task for process in self._processes.values()]
-            await asyncio.gather(troubles, *tasks, return_exceptions=True)
+            await _end(troubles, over, stuck, *tasks)
 
     def note(self, process: Process) -> None:
         """Hear how a process ended; start its pod again if there is more to do."""
@@ -395,6 +403,15 @@ class World:
         self.disk.forget_last(self.chance)
 
 
+async def _end(*tasks: asyncio.Task[object]) -> None:
+    """Cancel tasks until they are done; one may miss a word while it closes something."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=1.0)
+
+
 def _freeze(process: Process, seconds: float) -> None:
     for client in process.clients:
         client.freeze(seconds)
@@ -423,12 +440,13 @@ class _NoWaiting(selectors.SelectSelector):
     loop: VirtualLoop
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        loop = self.loop
+        loop.now += timeout or 0.0
+        loop.steps += 1
         if timeout is None:
-            raise Stuck("everybody waits for somebody")
-        self.loop.now += timeout
-        self.loop.steps += 1
-        if self.loop.steps > STEPS_MAX:
-            raise Stuck(f"not over after {STEPS_MAX} steps")
+            loop.give_up("everybody waits for somebody")
+        elif loop.steps % STEPS_MAX == 0:
+            loop.give_up(f"not over after {loop.steps} steps")
         return []
 
 
@@ -437,9 +455,21 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self.now, self.steps = 0.0, 0
+        self.stuck = asyncio.Event()
+        self.why = ""
         selector = _NoWaiting()
         selector.loop = self
         super().__init__(selector)
+
+    def give_up(self, why: str) -> None:
+        """Wake who waits for `stuck`.
+
+        Raises: Stuck if he was woken before.
+        """
+        if self.stuck.is_set():
+            raise Stuck(why)
+        self.why = why
+        self.stuck.set()
 
     def time(self) -> float:
         """Return the virtual time in seconds."""

@@ -59,7 +59,7 @@ def up(
         ),
     ] = 0.0,
     shape: Annotated[
-        str, typer.Option(help="How the stages are cut into pods: colocated, split or whole.")
+        str, typer.Option(help="How the stages are cut into pods: colocated, split, apart or whole.")
     ] = "colocated",
 ) -> None:
     """Run an arena as pods on a NATS server of its own, with a live view; Ctrl-C pauses it."""

@@ -102,7 +102,7 @@ class Stages:
         self,
         ground: Ground,
         policies: Mapping[str, PolicySpec],
-        contenders: Callable[[], Sequence[Contender]],
+        contenders: Callable[[], Sequence[Contender | None]],
         schema: FeatureSchema,
     ) -> None:
         self.ground = ground

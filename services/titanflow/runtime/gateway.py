@@ -134,6 +134,8 @@ class Gateway:
 
     async def _tape(self) -> None:
         lock_step = self._topology.lock_step
+        if lock_step:
+            await self._settled()  # a former life may have died before it had
         if self._open:
             await self._cover()
         clock, begun = time.monotonic(), 0
@@ -171,9 +173,10 @@ class Gateway:
         if not self._topology.lock_step:
             for _ in range(FLUSHES_MAX):
                 await self._say(self.at, (), FLUSH)
-                positions = self.pacer.positions()
-                await self._settled()
-                if positions == self.pacer.positions():
+                flush = InputRef(self._stream, self._last)
+                while not self.pacer.has_named(flush):
+                    await self._wait()
+                if self.pacer.is_settled:
                     break
             else:
                 raise InvariantError(f"the pods have not settled after {FLUSHES_MAX} rounds")

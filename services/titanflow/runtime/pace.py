@@ -45,6 +45,10 @@ class Pacer:
         """Say whether every pod has said its last turn."""
         return len(self._ended) == len(self._pods)
 
+    def has_named(self, ref: InputRef) -> bool:
+        """Say whether every pod has named *ref*, a message that all of them read, or a later one."""
+        return all(self._named.get((pod.name, ref.stream), 0) >= ref.sequence for pod in self._pods)
+
     def owed(self) -> tuple[tuple[str, str, int], ...]:
         """Return which pod owes an answer to which message of which stream."""
         return tuple(

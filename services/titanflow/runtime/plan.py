@@ -77,6 +77,14 @@ class Plan:
         first, self._first = self._first, None
         return first if first is not None else build_all(self.ground)
 
+    def build_hosted(self, names: Sequence[str]) -> Sequence[Contender | None]:
+        """Return fresh contenders, None for those that *names* does not hold; no names are all."""
+        if not names:
+            return self.build_contenders()
+        return [
+            build(entrant) if entrant.name in names else None for entrant in self.ground.entrants
+        ]
+
     def predictor(self) -> Predictor | None:
         """Return what answers the asks of this plan's contenders; None if nobody asks.
 

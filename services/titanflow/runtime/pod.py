@@ -23,18 +23,20 @@ import msgspec
 from titanflow.adapters.bus.client import Bus
 from titanflow.adapters.bus.reading import Message, Reader
 from titanflow.adapters.bus.streams import (
-    Pod,
     Topology,
     consumers,
     output_subject,
     stream_name,
+    subject,
 )
 from titanflow.adapters.codec import InputRef, Turn, decode_turn, encode_turn
+from titanflow.core.arena import RECOMPUTED
 from titanflow.core.base.errors import InvariantError
-from titanflow.core.facts import Answer, Ask, Lapse
+from titanflow.core.facts import Answer, Ask, Fact, Lapse
+from titanflow.runtime.lease import Lease
 from titanflow.runtime.pace import missing
 from titanflow.runtime.place import replace
-from titanflow.runtime.shard import GATEWAY, Shard
+from titanflow.runtime.shard import GATEWAY, TRADING, Shard
 from titanflow.runtime.timing import Timing
 
 SNAPSHOT_TURNS: Final = 2048
@@ -92,22 +94,31 @@ class Host:
     """Runs one shard on one bus."""
 
     def __init__(
-        self, bus: Bus, topology: Topology, shard: Shard, snapshots: Path, predict: Predict | None
+        self,
+        bus: Bus,
+        topology: Topology,
+        shard: Shard,
+        snapshots: Path,
+        predict: Predict | None = None,
+        lease: Lease | None = None,
     ) -> None:
         self.shard, self.pod = shard, shard.pod
         self.timing = Timing()
         self.last = 0
         self.at = 0
         """Event time of the last input."""
-        self._bus, self._topology, self._predict = bus, topology, predict
+        self.stopping = asyncio.Event()
+        self._bus, self._topology, self._predict, self._lease = bus, topology, predict, lease
         self._stream = stream_name(topology.arena, self.pod.output)
         self._subject = output_subject(topology, self.pod)
+        self._own = stream_name(topology.arena, "OWN")
+        copies = bool(TRADING & set(self.pod.stages))
+        self._apart = frozenset(topology.apart) if copies else frozenset[str]()
         self._snapshots = snapshots
         self._positions: dict[str, int] = {}
         self._seen: dict[str, int] = {}
         self._readers: dict[str, Reader] = {}
         self._since_snapshot = 0
-        self.stopping = asyncio.Event()
 
     async def run(self) -> None:
         """Recover, then take inputs until the session ends or `stopping` is set.
@@ -116,36 +127,42 @@ class Host:
         same path.
         """
         await self._recover()
-        pending: dict[str, asyncio.Task[Message]] = {}
-        parked: Message | None = None
+        if self._lease is not None:
+            await self._lease.first()
         stop = asyncio.create_task(self.stopping.wait())
+        lapse = asyncio.create_task(self._next_lapse())
+        pending: dict[str, asyncio.Task[Message]] = {}
+        parked: tuple[Message, Turn] | None = None
         try:
             while not self.shard.ended and not stop.done():
                 for stream, reader in self._readers.items():
-                    is_parked = parked is not None and parked.stream == stream
+                    is_parked = parked is not None and parked[0].stream == stream
                     if stream not in pending and not is_parked:
                         pending[stream] = asyncio.ensure_future(anext(reader))
                 done, _ = await asyncio.wait(
-                    (stop, *pending.values()), return_when=asyncio.FIRST_COMPLETED
+                    (stop, lapse, *pending.values()), return_when=asyncio.FIRST_COMPLETED
                 )
+                if lapse in done:
+                    await self._notice(stale=lapse.result())
+                    lapse = asyncio.create_task(self._next_lapse())
                 for stream in [name for name, task in pending.items() if task in done]:
                     message = pending.pop(stream).result()
                     turn = decode_turn(message.data)
                     if self._must_wait(turn):
-                        parked = message
-                        continue
-                    await self._take(message, turn)
-                if parked is not None and not self._must_wait(turn := decode_turn(parked.data)):
-                    message, parked = parked, None
+                        parked = (message, turn)
+                    else:
+                        await self._take(message, turn)
+                if parked is not None and not self._must_wait(parked[1]):
+                    (message, turn), parked = parked, None
                     await self._take(message, turn)
         finally:
-            for task in (stop, *pending.values()):
+            for task in (stop, lapse, *pending.values()):
                 task.cancel()
-            await asyncio.gather(stop, *pending.values(), return_exceptions=True)
-            self.snapshot()
+            await asyncio.gather(stop, lapse, *pending.values(), return_exceptions=True)
+        self.snapshot()
 
     def snapshot(self) -> None:
-        """Write down where the pod is."""
+        """Write down where the pod is; only between two inputs."""
         body = Snapshot(self.last, dict(self._positions), dict(self._seen), self.shard.dump())
         write_snapshot(self._snapshots, body)
         self._since_snapshot = 0
@@ -159,9 +176,8 @@ class Host:
     async def _take(self, message: Message, turn: Turn) -> None:
         """Take one input whole."""
         started = time.perf_counter_ns()
-        ref = InputRef(message.stream, message.sequence)
         reached("heard")
-        said = await self._apply(turn, ref)
+        said = await self._apply(message, turn)
         reached("applied")
         applied = time.perf_counter_ns()
         self.timing.applied.add(applied - started)
@@ -172,17 +188,37 @@ class Host:
         await message.ack()
         reached("acknowledged")
 
-    async def _apply(self, turn: Turn, ref: InputRef) -> Turn | None:
-        self.shard.take(turn, ref)
+    async def _apply(self, message: Message, turn: Turn) -> Turn | None:
+        self.shard.take(turn, self._source(message, turn))
         while self.shard.asks:
             if self._predict is None:
                 raise InvariantError("a contender asks, and nothing here can answer")
             self.shard.answer(await self._predict(list(self.shard.asks)))
+        return self._finish(message, turn)
+
+    def _finish(self, message: Message, turn: Turn) -> Turn | None:
+        """Close an input and note where the pod is now."""
         said = self.shard.finish()
-        self._positions[ref.stream] = ref.sequence
-        self._seen[turn.pod] = ref.sequence
+        self._positions[message.stream] = message.sequence
+        self._seen[turn.pod] = self._source(message, turn).sequence
         self.at = max(self.at, turn.at)
         return said
+
+    def _source(self, message: Message, turn: Turn) -> InputRef:
+        """Return where an input stands in the record; a copy says what it is a copy of."""
+        if message.stream == self._own:
+            return turn.inputs[0]
+        return InputRef(message.stream, message.sequence)
+
+    async def _next_lapse(self) -> bool:
+        """Wait until the lease goes stale, or is fresh again."""
+        if self._lease is None:
+            await asyncio.Event().wait()
+            raise AssertionError
+        return await self._lease.change()
+
+    async def _notice(self, *, stale: bool) -> None:
+        await self._publish(self.shard.local(self.shard.lapse(self.at, stale=stale)))
 
     async def _publish(self, said: Turn) -> None:
         name = f"{self.pod.name}/{said.number}"
@@ -190,9 +226,36 @@ class Host:
             self._stream, self._subject, encode_turn(said), name, self.last
         )
         self.last = published.sequence
+        if self._apart:
+            await self._copy(said, published.sequence)
         self._since_snapshot += 1
         if self._since_snapshot >= SNAPSHOT_TURNS:
             self.snapshot()
+
+    async def _copy(self, said: Turn, sequence: int) -> None:
+        """Copy each contender's own facts to where it may read them; repeating it does nothing.
+
+        In lock step an empty copy goes out too: who waits for this turn must hear that it was.
+        """
+        facts: dict[str, list[Fact]] = {name: [] for name in sorted(self._apart)}
+        for fact in said.facts:
+            name = getattr(fact, "contender", "")
+            if name in self._apart and type(fact) not in RECOMPUTED:
+                facts[name].append(fact)
+        source = (InputRef(self._stream, sequence),)
+        await asyncio.gather(
+            *(
+                self._bus.publish(
+                    subject(self._topology.arena, "own", name),
+                    encode_turn(
+                        Turn(said.pod, said.number, said.at, source, tuple(own), said.watermark)
+                    ),
+                    f"{said.pod}/{said.number}/{name}",
+                )
+                for name, own in facts.items()
+                if own or self._topology.lock_step
+            )
+        )
 
     # Start and recovery.
 
@@ -221,26 +284,26 @@ class Host:
         """Take the inputs of one published turn again, and compare byte by byte."""
         former = decode_turn(published.data)
         answers = [fact for fact in former.facts if isinstance(fact, Answer)]
+        quiet = self.shard.quiet
         said: Turn | None = None
         for ref in former.inputs:
-            if ref.sequence <= self._positions.get(ref.stream, 0):
-                continue  # a quiet input that the snapshot holds already
-            message = await anext(self._readers[ref.stream])
-            if message.sequence != ref.sequence:
+            if ref in quiet:
+                continue  # the snapshot holds it already
+            stream = ref.stream if ref.stream in self._readers else self._own
+            message = await anext(self._readers[stream])
+            turn = decode_turn(message.data)
+            found = self._source(message, turn)
+            if found != ref:
                 raise InvariantError(
                     f"{self.pod.name}: turn {former.number} names message {ref.sequence} of "
-                    f"{ref.stream}, and {message.sequence} is next"
+                    f"{ref.stream}, and message {found.sequence} of {found.stream} is next"
                 )
-            turn = decode_turn(message.data)
             self.shard.take(turn, ref)
             while self.shard.asks:
                 count = len(self.shard.asks)
                 self.shard.answer(answers[:count])
                 answers = answers[count:]
-            said = self.shard.finish()
-            self._positions[ref.stream] = ref.sequence
-            self._seen[turn.pod] = ref.sequence
-            self.at = max(self.at, turn.at)
+            said = self._finish(message, turn)
             await message.ack()
         if said is None and former.facts and isinstance(former.facts[0], Lapse):
             said = self.shard.local(former.facts[0])
@@ -249,8 +312,5 @@ class Host:
                 f"{self.pod.name}: turn {former.number} comes out otherwise than it was published"
             )
         self.last = published.sequence
-
-
-def stage_words(pod: Pod) -> str:
-    """Name what a pod hosts, for people."""
-    return ", ".join(pod.stages) if pod.stages else pod.role
+        if self._apart:
+            await self._copy(said, published.sequence)

@@ -27,6 +27,7 @@ from titanflow.core.ports import Predictor
 from titanflow.runtime import nats_server
 from titanflow.runtime.chronicle import Chronicle
 from titanflow.runtime.gateway import Gateway
+from titanflow.runtime.lease import LEASE_SECONDS, RENEWALS, Lease
 from titanflow.runtime.place import Live
 from titanflow.runtime.plan import Plan, prepare
 from titanflow.runtime.pod import Host
@@ -34,7 +35,8 @@ from titanflow.runtime.recompute import head_of
 from titanflow.runtime.session import Session
 from titanflow.runtime.shard import Shard
 
-BEAT_SECONDS: Final = 0.25
+BEAT_SECONDS: Final = LEASE_SECONDS / RENEWALS
+"""A beat of governance renews its lease."""
 STOP_SECONDS: Final = 5.0
 DONE, FAULT, GONE = 0, 1, 75
 """Exit codes: the session has ended; something is wrong; another copy of the pod has taken over."""
@@ -136,6 +138,9 @@ class _Process:
         self._stopping.set()
 
     async def _work(self) -> None:
+        if self._pod.role == "governance":
+            await self._stopping.wait()
+            return
         if self._pod.role == "gateway":
             speed = self._live.settings().speed
             self._gateway = Gateway(self._bus, self._topology, self._plan, speed)
@@ -145,8 +150,20 @@ class _Process:
         snapshots = self._live.pod(self._pod) / "snapshot"
         predictor = self._plan.predictor() if "decide" in self._pod.stages else None
         answer = _Answerer(predictor).answer if predictor is not None else None
-        self._host = Host(self._bus, self._topology, shard, snapshots, answer)
+        lease = await self._lease() if {"gate", "trade"} & set(self._pod.stages) else None
+        self._host = Host(self._bus, self._topology, shard, snapshots, answer, lease)
         await self._host.run()
+
+    async def _lease(self) -> Lease | None:
+        """Return the lease that this pod must see fresh; None where the topology has none."""
+        if not self._topology.leases:
+            return None
+        lease = Lease(lambda text: log(self._pod.name, text))
+        for each in self._topology.pods:
+            if each.role == "governance":
+                heard = subject(self._topology.arena, "beat", each.name)
+                await self._bus.hear(heard, lambda _subject, _data: lease.renew())
+        return lease
 
     async def _write(self) -> None:
         head = head_of(self._plan, self._topology)

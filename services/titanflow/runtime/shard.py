@@ -123,7 +123,10 @@ class Shard:
 
     def __init__(self, pod: Pod, topology: Topology, plan: Plan) -> None:
         self.pod = pod
-        self.stages = Stages(plan.ground, plan.policies, plan.build_contenders, plan.schema)
+        self.stages = Stages(
+            plan.ground, plan.policies, lambda: plan.build_hosted(pod.contenders), plan.schema
+        )
+        self._own = frozenset(pod.contenders)
         elsewhere = {stage for each in topology.pods if each != pod for stage in each.stages}
         silent = [kind for kind in RECOMPUTED if kind is not Belief or "decide" not in elsewhere]
         self.line = Line(self.stages.named(pod.stages), silent)
@@ -147,6 +150,11 @@ class Shard:
         self._must_answer = False
         whole = {"trade", "gate", "post"} <= set(pod.stages)
         self.invariants = Invariants(plan.ground, in_order=topology.lock_step) if whole else None
+
+    @property
+    def quiet(self) -> frozenset[InputRef]:
+        """Give the inputs that were taken and that no turn has named yet."""
+        return frozenset(self._quiet)
 
     @property
     def asks(self) -> list[Ask]:
@@ -236,12 +244,20 @@ class Shard:
     def _deliver(self, facts: Sequence[Fact]) -> None:
         for fact in facts:
             kind = type(fact)
-            if kind in self.takes:
+            if kind in self.takes and self._is_mine(fact):
                 if self.invariants is not None:
                     self.invariants.observe(fact)
                 self._follow(fact)
                 if self._answers_all and kind in self._provoked:
                     self._must_answer = True
+
+    def _is_mine(self, fact: Fact) -> bool:
+        """Say whether a fact is nobody's, or of a contender that this pod hosts."""
+        return (
+            not self._own
+            or getattr(fact, "contender", "") in self._own
+            or not hasattr(fact, "contender")
+        )
 
     def _say(self, fact: Fact) -> None:
         self._said.append(fact)

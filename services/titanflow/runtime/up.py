@@ -44,14 +44,18 @@ LOG_BYTES: Final = 8 << 20
 _LOOK_SECONDS: Final = 0.05
 _PR_SET_PDEATHSIG: Final = 1
 
-Shape = Literal["colocated", "split", "whole"]
+Shape = Literal["colocated", "split", "apart", "whole"]
 Notice = Callable[[str], None]
 
 
 def shape(arena: str, kind: Shape, contenders: Sequence[str], *, lock_step: bool) -> Topology:
-    """Return the topology of one machine: three processes, six, or two."""
-    del contenders  # every contender of one machine is hosted by the arena's own pods
-    pods = {
+    """Return the topology of one machine.
+
+    Colocated has the fewest hops; split has a pod for each stage; apart has one for each contender,
+    which then reads the market, beliefs and its own facts only; whole has one for everything.
+    At a speed governance's lease is needed; in lock step there is no clock that it could fit.
+    """
+    pods: tuple[Pod, ...] = {
         "colocated": (
             Pod("signal", ("perceive", "decide")),
             Pod("trade", ("trade", "gate", "post", "score"), writes_journal=True),
@@ -63,6 +67,11 @@ def shape(arena: str, kind: Shape, contenders: Sequence[str], *, lock_step: bool
             Pod("execution", ("trade",)),
             Pod("ledger", ("post", "score"), writes_journal=True),
         ),
+        "apart": (
+            Pod("perception", ("perceive",)),
+            *(Pod(f"signal-{name}", ("decide",), contenders=(name,)) for name in contenders),
+            Pod("trade", ("trade", "gate", "post", "score"), writes_journal=True),
+        ),
         "whole": (
             Pod(
                 "line",
@@ -71,8 +80,16 @@ def shape(arena: str, kind: Shape, contenders: Sequence[str], *, lock_step: bool
             ),
         ),
     }[kind]
-    gateway = Pod(GATEWAY, role="gateway")
-    return check(Topology(arena, (gateway, *pods), replay_clock=True, lock_step=lock_step))
+    roles = (Pod(GATEWAY, role="gateway"), Pod("governance", role="governance"))
+    return check(
+        Topology(
+            arena,
+            (*roles, *pods),
+            replay_clock=True,
+            leases=not lock_step,
+            lock_step=lock_step,
+        )
+    )
 
 
 def begin(plan: Plan, kind: Shape, speed: float) -> tuple[Session, bool]:
@@ -137,7 +154,16 @@ class Supervisor:
             asyncio.run(self._supervise(watch))
         finally:
             self._stop()
-        return all(child.is_done for child in self._children)
+        return self._is_over
+
+    @property
+    def _is_over(self) -> bool:
+        """Say whether the session has ended: those that only serve it have no end of their own."""
+        return all(
+            child.is_done
+            for child in self._children
+            if child.pod.stages or child.pod.role == "gateway"
+        )
 
     async def _supervise(self, watch: Callable[[], None]) -> None:
         bus = Bus(lambda: nats_server.address(self.live.nats), HOST, self.live.key(HOST))
@@ -146,7 +172,7 @@ class Supervisor:
             for drift in report.drift:
                 self._notice(f"drift: {drift}")
             await bus.hear(subject(self.topology.arena, "beat", "*"), self._hear)
-            while not all(child.is_done for child in self._children):
+            while not self._is_over:
                 self._look()
                 self._tell()
                 watch()

@@ -12,7 +12,7 @@ consumers are made by `ensure`, with the key of the host.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -57,6 +57,16 @@ def inbox(user: str) -> str:
     return f"_INBOX_{user}"
 
 
+def beats_heard(topology: Topology, pod: Pod) -> tuple[str, ...]:
+    """Return the pods whose heartbeats *pod* hears: all, or the lease of governance, or none."""
+    others = [each for each in topology.pods if each != pod]
+    if pod.role in {"governance", "sentinel"}:
+        return tuple(each.name for each in others)
+    if {"gate", "trade"} & set(pod.stages):
+        return tuple(each.name for each in others if each.role == "governance")
+    return ()
+
+
 def users(topology: Topology) -> tuple[User, ...]:
     """Return the rights of every pod; the host's are not listed, it may do everything.
 
@@ -88,8 +98,12 @@ def _user(topology: Topology, pod: Pod) -> User:
                 f"$JS.ACK.{each.stream}.{each.name}.>",
             ]
     subscribe = [f"{inbox(pod.name)}.>"]
-    if pod.role in {"governance", "sentinel"}:
+    heard = beats_heard(topology, pod)
+    everyone = {each.name for each in topology.pods} - {pod.name}
+    if set(heard) == everyone:
         subscribe.append(subject(arena, "beat", "*"))
+    else:
+        subscribe += [subject(arena, "beat", name) for name in heard]
     return User(pod.name, tuple(publish), tuple(subscribe))
 
 
@@ -103,7 +117,7 @@ def accounts(topology: Topology, keys: Mapping[str, str]) -> dict[str, Any]:
     if lost:
         raise SpecError([Problem(f"{name!r} has no key", "keys") for name in lost])
     beats = {user.name: subject(topology.arena, "beat", user.name) for user in everyone}
-    listeners = [user.name for user in everyone if _hears_beats(topology, user)]
+    heard = {pod.name: beats_heard(topology, pod) for pod in topology.pods}
     lent: dict[str, list[str]] = {}
     found: dict[str, Any] = {}
     for user in everyone:
@@ -117,32 +131,24 @@ def accounts(topology: Topology, keys: Mapping[str, str]) -> dict[str, Any]:
         imports = [{"service": {"account": ARENA_ACCOUNT, "subject": name}} for name in borrowed]
         # What came in as a service does not go out again as a stream, so a heartbeat goes
         # straight from the pod's account to those who listen.
-        to = [ARENA_ACCOUNT, *(name for name in listeners if name != user.name)]
+        to = [ARENA_ACCOUNT, *(name for name, names in heard.items() if user.name in names)]
         found[user.name] = {
             "users": [{"nkey": keys[user.name], "permissions": rights}],
-            "imports": imports + (_hearing(beats, user.name) if user.name in listeners else []),
+            "imports": imports + _hearing(beats, heard[user.name]),
             "exports": [{"stream": beats[user.name], "accounts": to}],
         }
     arena = {
         "jetstream": "enabled",
         "users": [{"nkey": keys[HOST]}],
         "exports": [_export(name, to) for name, to in lent.items()],
-        "imports": _hearing(beats, ARENA_ACCOUNT),
+        "imports": _hearing(beats, tuple(beats)),
     }
     return {ARENA_ACCOUNT: arena, **found, SYSTEM_ACCOUNT: {}}
 
 
-def _hears_beats(topology: Topology, user: User) -> bool:
-    return subject(topology.arena, "beat", "*") in user.subscribe
-
-
-def _hearing(beats: Mapping[str, str], account: str) -> list[dict[str, Any]]:
-    """Return the imports of every heartbeat that comes from another account."""
-    return [
-        {"stream": {"account": name, "subject": beat}}
-        for name, beat in beats.items()
-        if name != account
-    ]
+def _hearing(beats: Mapping[str, str], names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the imports of the heartbeats of some pods."""
+    return [{"stream": {"account": name, "subject": beats[name]}} for name in names]
 
 
 def _export(name: str, to: list[str]) -> dict[str, Any]:

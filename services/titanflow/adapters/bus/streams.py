@@ -80,8 +80,15 @@ class Topology(msgspec.Struct, frozen=True):
     pods: tuple[Pod, ...]
     replay_clock: bool = False
     replicas: int = 1
+    leases: bool = False
+    """Whether nothing passes without a fresh lease of governance."""
     lock_step: bool = False
     """Whether the market waits for everybody after each instant."""
+
+    @property
+    def apart(self) -> tuple[str, ...]:
+        """Give the contenders that decide in pods of their own, and so read copies."""
+        return tuple(name for pod in self.pods for name in pod.contenders)
 
     def hosting(self, *stages: Stage) -> tuple[Pod, ...]:
         """Return the pods that host any of *stages*, in order."""

@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator
 from typing import Final
 
 from titanflow.adapters.rpc.ports import Board, Books
-from titanflow.adapters.rpc.refusal import RefusalError, ended, overloaded, refusal_of, slow_reader
+from titanflow.adapters.rpc.refusal import ended, overloaded, slow_reader
 
 QUEUE_MAX: Final = 4
 """Boards that wait for one reader; at the shortest interval that is half a second of delay."""
@@ -27,7 +27,7 @@ class Watcher:
     def __init__(self, interval_seconds: float) -> None:
         self._interval = interval_seconds
         self._queue: asyncio.Queue[Board] = asyncio.Queue(QUEUE_MAX)
-        self._end: RefusalError | None = None
+        self._end: Exception | None = None
         self._ended = asyncio.Event()
         self._revision = -1
         self.due = 0.0
@@ -49,15 +49,15 @@ class Watcher:
         if board.final:
             self.end(ended("the session has ended; this was the last board"))
 
-    def end(self, refusal: RefusalError) -> None:
+    def end(self, reason: Exception) -> None:
         """Let him go with a reason, after what is in his queue."""
-        self._end = self._end or refusal
+        self._end = self._end or reason
         self._ended.set()
 
     async def take(self) -> Board:
         """Return the next board.
 
-        Raises: RefusalError, the reason of the end.
+        Raises: the reason of the end.
         """
         if self._queue.empty() and self._end is None:
             getting = asyncio.ensure_future(self._queue.get())
@@ -93,7 +93,7 @@ class Boards:
     async def watch(self, interval_seconds: float) -> AsyncGenerator[Board]:
         """Give the board now, and after each change when it is due.
 
-        Raises: RefusalError at the end, with its reason.
+        Raises: RefusalError at the end, with its reason; what reading the board raises.
         """
         if len(self._watchers) >= WATCHERS_MAX:
             raise overloaded(f"{WATCHERS_MAX} watch already", 5.0)
@@ -131,7 +131,7 @@ class Boards:
                 board = await self._round(board)
         except Exception as error:  # noqa: BLE001 - each watcher hears it, and his call ends
             for watcher in self._watchers:
-                watcher.end(refusal_of(error))
+                watcher.end(error)
             self._pump = self._newest = None
 
     async def _round(self, board: Board) -> Board:

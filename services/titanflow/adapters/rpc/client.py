@@ -45,6 +45,8 @@ ATTEMPTS_MAX: Final = 4
 """With waits of about 0.1, 0.2 and 0.4 s: a pod that restarts takes longer, and is waited for."""
 CALL_SECONDS: Final = 5.0
 ANSWER_BYTES_MAX: Final = 8 << 20
+KEEPALIVE_MS: Final = 30_000
+"""No shorter than the server allows, which is a third of it."""
 CHECK_SECONDS: Final = 1.0
 PAUSE_SECONDS: Final = 0.05
 """Between two looks at a server that does not answer yet."""
@@ -186,6 +188,9 @@ def _options() -> list[tuple[str, Any]]:
         ("grpc.service_config", json.dumps(config)),
         ("grpc.enable_retries", 1),
         ("grpc.max_receive_message_length", ANSWER_BYTES_MAX),
+        # A watcher hears nothing for a long time; so it asks whether the server is still there.
+        ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+        ("grpc.keepalive_timeout_ms", KEEPALIVE_MS // 3),
         # A pod that was started anew is found again soon.
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 1000),

@@ -26,6 +26,7 @@ from titanflow.adapters.rpc.method import AnyMethod, handlers_of
 from titanflow.adapters.rpc.tls import TlsFiles, is_loopback
 from titanflow.core.base.errors import AdapterError, InvariantError, Problem, SpecError
 
+KEEPALIVE_MS = 30_000
 STREAMS_MAX = 128
 """Most calls at a time on one connection: one client cannot take all the room."""
 
@@ -118,6 +119,10 @@ def _options(limits: Limits) -> list[tuple[str, Any]]:
         ("grpc.max_metadata_size", limits.metadata_bytes_max),
         ("grpc.absolute_max_metadata_size", limits.metadata_bytes_max),
         ("grpc.max_concurrent_streams", STREAMS_MAX),
+        # A peer that is gone without a word is noticed; ours may look for us as often.
+        ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+        ("grpc.keepalive_timeout_ms", KEEPALIVE_MS // 3),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", KEEPALIVE_MS // 3),
         # Two processes on one port would share its calls by chance.
         ("grpc.so_reuseport", 0),
     ]

@@ -69,18 +69,20 @@ class Decide:
         self,
         ground: Ground,
         schema: FeatureSchema,
-        contenders: Sequence[Contender],
+        contenders: Sequence[Contender | None],
         tap: Callable[[Signal], None] | None = None,
     ) -> None:
         if len(contenders) != len(ground.entrants):
             raise ValueError("a contender for each entrant is needed, in the same order")
         self._seed = ground.seed
-        self._contenders = tuple(contenders)
+        self._contenders = tuple(each for each in contenders if each is not None)
         self._seats: dict[str, Seat] = {}
         self._speakers: dict[str, list[Speaker]] = {each.symbol: [] for each in ground.instruments}
         self._by_name: dict[tuple[str, str], Speaker] = {}
         self._beliefs: dict[str, Belief] = {}
         for entrant, contender in zip(ground.entrants, contenders, strict=True):
+            if contender is None:
+                continue  # it decides in a pod of its own
             seat = self._seats[entrant.name] = Seat(entrant, ground.seed)
             index = {name: schema.index[name] for name in contender.features}
             for number in entrant.instruments:
