@@ -64,6 +64,10 @@ def test_a_portfolio_is_what_the_books_of_the_line_say(world: World) -> None:
                 unrealised = [p.unrealised for p in said.positions]
                 assert marks == unrealised
                 assert all(p.marked_at > 0 for p in said.positions)
+                paid = post.balance(c, Account.BORROW) + post.balance(c, Account.DIVIDENDS)
+                gained = said.realised + sum(unrealised) - said.fees - paid
+                assert said.equity == entrant.capital + gained
+                assert said.realised or entrant.name == "hold"
 
     run(talk())
 
@@ -95,6 +99,8 @@ def test_open_orders_come_in_pages_that_make_up_the_whole(tmp_path: Path) -> Non
             name = whole.orders[0].contender
             of_one = await orders(client, contender=name, symbol=whole.orders[0].symbol)
             assert {name} == {order.contender for order in of_one.orders}
+            # What has ended is forgotten here as well.
+            assert {order.id for order in whole.orders} == set(world.view._born)
 
     run(talk())
 
@@ -214,6 +220,26 @@ def test_a_reader_who_takes_nothing_is_dropped_with_a_reason() -> None:
             said = await refusal(read())
 
         assert (Code.RESOURCE_EXHAUSTED, "SLOW_READER") == (said.code, said.reason)
+
+    run(talk())
+
+
+def test_a_watcher_who_is_not_due_is_left_alone() -> None:
+    async def talk() -> None:
+        boards = Boards(WideBoards())
+        patient, eager = boards.watch(60.0), boards.watch(0.1)
+        first = await anext(patient)
+        waiting = asyncio.ensure_future(anext(patient))
+        seen = [(await anext(eager)).revision for _ in range(4)]
+
+        assert not waiting.done()
+        assert sorted(set(seen)) == seen
+        assert first.revision <= seen[0]
+        boards.close()
+        with pytest.raises(RefusalError, match="the server stops"):
+            await waiting
+        await eager.aclose()
+        assert 0 == boards.watchers
 
     run(talk())
 

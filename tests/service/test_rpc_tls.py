@@ -9,8 +9,9 @@ import grpc.aio
 import pytest
 from rpc_kit import Authority, World, refusal, run, serving
 
+from titanflow.adapters.rpc.caller import _common_name
 from titanflow.adapters.rpc.client import Client
-from titanflow.adapters.rpc.refusal import Code
+from titanflow.adapters.rpc.refusal import Code, RefusalError
 from titanflow.adapters.rpc.server import Listen
 from titanflow.adapters.rpc.tls import TlsFiles, is_loopback
 from titanflow.core.base.errors import SpecError
@@ -135,6 +136,13 @@ def test_a_certificate_whose_name_we_would_not_write_down_is_nobody(
         assert (Code.UNAUTHENTICATED, "IDENTITY_INVALID") == (said.code, said.reason)
 
     run(talk())
+
+
+def test_a_connection_under_tls_without_any_name_is_nobody_and_no_stated_one() -> None:
+    with pytest.raises(RefusalError, match="it is missing"):
+        _common_name({"transport_security_type": [b"ssl"]})
+
+    assert "" == _common_name({"transport_security_type": [b"insecure"]})
 
 
 def test_files_that_are_no_keys_are_named_before_anything_listens(

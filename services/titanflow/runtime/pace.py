@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from titanflow.adapters.bus.streams import Pod, Topology, stream_name, turn_sources
+from titanflow.adapters.bus.streams import Pod, Topology, copied_from, stream_name, turn_sources
 from titanflow.adapters.codec import InputRef, Turn
 from titanflow.core.facts import Fact
 from titanflow.runtime.shard import END, FLUSH, provoked, waits_for_watermark
@@ -107,9 +107,13 @@ def missing(
 ) -> tuple[str, ...]:
     """Return the pods whose turns at *positions* *pod* reads and has not heard; see `positions`.
 
-    *seen* is the last sequence heard of each pod.
+    *seen* is the last sequence heard of each pod. Copies are made of every turn in lock step only,
+    so only there can they be waited for.
     """
-    reads = {source.name for source in turn_sources(topology, pod)}
+    sources = turn_sources(topology, pod)
+    if topology.lock_step:
+        sources += copied_from(topology, pod)
+    reads = {source.name for source in sources}
     staged = [each for each in topology.pods if each.stages]
     return tuple(
         source.name

@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from titanflow.adapters.bus.streams import Pod, Topology, turn_sources
+from titanflow.adapters.bus.streams import Pod, Topology, copied_from, turn_sources
 from titanflow.adapters.codec import InputRef, Turn
 from titanflow.core.base.errors import InvariantError, TitanFlowError
 from titanflow.core.facts import Answer, Fact, KillSwitch, Lapse
@@ -85,7 +85,8 @@ class Desk:
 
     def __init__(self, pod: Pod, topology: Topology, plan: Plan) -> None:
         self.shard = Shard(pod, topology, plan)
-        self.reads = {GATEWAY, *(each.name for each in turn_sources(topology, pod))}
+        sources = (*turn_sources(topology, pod), *copied_from(topology, pod))
+        self.reads = {GATEWAY, *(each.name for each in sources)}
         self.kept: dict[tuple[str, int], Turn] = {}
 
 

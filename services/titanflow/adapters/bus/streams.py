@@ -310,6 +310,11 @@ def turn_sources(topology: Topology, pod: Pod) -> tuple[Pod, ...]:
     return tuple(each for each in topology.pods if each != pod and needed & set(each.stages))
 
 
+def copied_from(topology: Topology, pod: Pod) -> tuple[Pod, ...]:
+    """Return the pods that copy their contenders' own facts to *pod*, in order."""
+    return topology.hosting("gate", "trade", "post") if pod.contenders else ()
+
+
 def _reads(topology: Topology, pod: Pod) -> dict[str, tuple[str, ...]]:
     """Return the subjects that a pod reads, by kind of stream.
 
