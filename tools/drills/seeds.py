@@ -14,7 +14,6 @@ from typing import Final
 from titanflow.adapters.codec import Turn, decode_turn
 from titanflow.core.base.instant import NS_PER_DAY, format_instant, parse_instant
 from titanflow.runtime.plan import Plan, prepare
-from titanflow.runtime.up import Shape
 from tools.drills import judge
 from tools.drills.world import Faults, World, draw, play
 
@@ -136,7 +135,7 @@ class Seeds:
             if drift:
                 verdict.problems.append(f"{drift} facts differ from a run in which nothing breaks")
 
-    def _calm(self, kind: Shape) -> Counter[bytes]:
+    def _calm(self, kind: str) -> Counter[bytes]:
         """Return the facts of a run in lock step in which nothing breaks."""
         world = play(self.plan, self._folder / "calm", 0, Faults(kind=kind))
         told, _, problems = judge.read(world.session.journal)

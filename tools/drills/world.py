@@ -38,7 +38,6 @@ from titanflow.runtime.pod import Host
 from titanflow.runtime.recompute import head_of
 from titanflow.runtime.session import Session
 from titanflow.runtime.shard import GATEWAY, Shard
-from titanflow.runtime.up import Shape, shape
 from tools.drills.jetstream import FakeClient, Server, Weather
 
 PATIENCE: Final = Patience(
@@ -50,7 +49,24 @@ VIRTUAL_SECONDS_MAX: Final = 600.0
 STEPS_MAX: Final = 3_000_000
 """Callbacks of one run; a run without faults takes some ten thousand."""
 AS_FAST_AS_IT_GOES: Final = 1e18
-KINDS: Final = ("colocated", "split", "whole")
+PODS: Final = {
+    "colocated": (
+        Pod("signal", ("perceive", "decide")),
+        Pod("trade", ("trade", "gate", "post", "score"), writes_journal=True),
+    ),
+    "split": (
+        Pod("perception", ("perceive",)),
+        Pod("signal", ("decide",)),
+        Pod("risk", ("gate",)),
+        Pod("execution", ("trade",)),
+        Pod("ledger", ("post", "score"), writes_journal=True),
+    ),
+    "whole": (
+        Pod("line", ("trade", "gate", "post", "score", "perceive", "decide"), writes_journal=True),
+    ),
+}
+"""The pods of each topology beside the gateway; leases are a matter of wall time, not of these."""
+KINDS: Final = tuple(PODS)
 _HERE: ContextVar[Process] = ContextVar("process")
 
 
@@ -66,7 +82,7 @@ class Died(BaseException):  # noqa: N818 - it must pass through everything, like
 class Faults:
     """What one seed breaks. Counts are of the whole run; shares are of one chance."""
 
-    kind: Shape = "colocated"
+    kind: str = "colocated"
     lock_step: bool = True
     weather: Weather = field(default_factory=Weather)
     snapshot_turns: int = 2048
@@ -233,7 +249,12 @@ class World:
     def __init__(self, plan: Plan, folder: Path, seed: int, faults: Faults) -> None:
         self.plan, self.seed, self.faults = plan, seed, faults
         self.chance = Random(f"world {seed}")
-        self.topology = shape(plan.ground.arena, faults.kind, (), lock_step=faults.lock_step)
+        self.topology = Topology(
+            plan.ground.arena,
+            (Pod(GATEWAY, role="gateway"), *PODS[faults.kind]),
+            replay_clock=True,
+            lock_step=faults.lock_step,
+        )
         self.server = Server(self.topology, self.chance, faults.weather)
         self.key, self.head = _key(folder.parent), _head(plan, self.topology)
         self.disk = Disk()
