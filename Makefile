@@ -30,7 +30,7 @@ COMPILE := $(UV) pip compile -q --universal --python-version 3.11 --generate-has
 PYTEST := $(BIN)/python -m pytest -q -p tools.no_skips
 NATIVE := $(wildcard native/titanflow/native/*.pyx native/titanflow/native/*.pxd) hatch_build.py
 
-.PHONY: help up test check fmt native dev mutants slow bench golden lock dataset clean
+.PHONY: help up test check fmt native dev mutants slow service drill soak bench golden proto lock dataset clean
 
 help: ## Show the verbs.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -62,6 +62,19 @@ mutants: dev ## Plant faults in the native engines; the tests must catch each.
 
 slow: dev ## Run the tests that take minutes.
 	@$(PYTEST) tests/slow
+
+service: dev ## Run the tests that need a NATS server and real processes.
+	@$(PYTEST) tests/service
+
+drill: dev ## Break things on purpose and count what is lost (ARGS="F4 F5 --short").
+	@$(BIN)/python -m tools.drill $(ARGS)
+
+MINUTES ?= 30
+soak: dev ## Run pods for MINUTES with faults; memory must not grow, books must not drift.
+	@$(BIN)/python -m tools.soak --minutes $(MINUTES)
+
+proto: dev ## Generate the committed protobuf code anew.
+	@$(BIN)/python -m tools.make_proto
 
 bench: .venv-bench/.bench build/.native ## Run the benchmarks, with the peers beside.
 	@.venv-bench/bin/python -m benchmarks.replay $(ARGS)

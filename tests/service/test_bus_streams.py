@@ -66,7 +66,9 @@ def test_the_server_echoes_every_declared_setting(arena):
 @pytest.mark.parametrize("replay_clock", [False, True])
 def test_only_the_market_of_a_replay_clock_is_written_late(arena, replay_clock):
     gateway = (Pod("gateway", role="gateway"),)
-    topology = Topology("late" + "-yes" * replay_clock, gateway, replay_clock=replay_clock)
+    topology = Topology(
+        "late" + "-yes" * replay_clock, gateway, replay_clock=replay_clock, lock_step=True
+    )
 
     async def run():
         async with arena.bus(HOST) as host:

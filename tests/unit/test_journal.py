@@ -209,8 +209,15 @@ def test_a_journal_of_turns_goes_on_where_its_last_whole_turn_ends(
     assert whole.read_bytes() == path.read_bytes()
 
 
-def test_a_closed_journal_does_not_go_on(tmp_path: Path) -> None:
-    turned(tmp_path / "a.tfj", 3)
+@pytest.mark.parametrize("turns", [1, 3, 255, 256, 300])
+def test_a_journal_that_was_closed_before_its_writer_died_closes_the_same_again(
+    tmp_path: Path, turns: int
+) -> None:
+    digest = turned(tmp_path / "a.tfj", turns)
+    content = (tmp_path / "a.tfj").read_bytes()
 
-    with pytest.raises(AdapterError, match="has ended"):
-        resume(tmp_path / "a.tfj")
+    writer, found = resume(tmp_path / "a.tfj")
+
+    assert turns == len(found)
+    assert digest == writer.close()
+    assert content == (tmp_path / "a.tfj").read_bytes()

@@ -92,7 +92,6 @@ def test_a_wrong_value_is_refused(path: str, value: Any, words: str) -> None:
     [
         ("rollout", {}),
         ("revisionHistoryLimit", 3),
-        ("serving.maxBatchDelayMicros", 500),
         ("artifact.secretRef", {"name": "x"}),
     ],
 )

@@ -108,9 +108,7 @@ class Server:
 
     def __init__(self, topology: Topology, chance: Random, weather: Weather) -> None:
         self.streams = {each.name: Stream(each.subjects) for each in streams(topology)}
-        self.consumers = {
-            (each.stream, each.name): Standing(each) for each in consumers(topology)
-        }
+        self.consumers = {(each.stream, each.name): Standing(each) for each in consumers(topology)}
         self.chance, self.weather = chance, weather
         self.clients: list[FakeClient] = []
         self.is_up = True

@@ -28,7 +28,7 @@ from titanflow.adapters.bus.client import Bus
 from titanflow.adapters.bus.errors import BusError, Fenced
 from titanflow.adapters.bus.keys import Key, make
 from titanflow.adapters.bus.link import Patience
-from titanflow.adapters.bus.streams import Pod, Topology
+from titanflow.adapters.bus.streams import Pod, Topology, streams
 from titanflow.runtime import chronicle, gateway, pod as pods
 from titanflow.runtime.chronicle import Chronicle, new_card
 from titanflow.runtime.gateway import Gateway
@@ -355,7 +355,9 @@ class World:
         if self._lives(process.pod.name) or not path.exists():
             return
         size = path.stat().st_size
-        lost = self.chance.choice((0, 0, self.chance.randrange(400), self.chance.randrange(1 << 16)))
+        lost = self.chance.choice(
+            (0, 0, self.chance.randrange(400), self.chance.randrange(1 << 16))
+        )
         with path.open("r+b") as file:
             file.truncate(max(0, size - lost))
 
@@ -386,7 +388,9 @@ class World:
     def _second_copy(self) -> None:
         """Start a pod that runs already; perhaps the first is frozen and wakes up later."""
         # Two scribes on one file are a matter of locks, not of the bus.
-        pods_of = [p for p in self.topology.pods if not p.writes_journal and p.name not in self._done]
+        pods_of = [
+            p for p in self.topology.pods if not p.writes_journal and p.name not in self._done
+        ]
         if not pods_of:
             return
         pod = self.chance.choice(pods_of)
@@ -419,9 +423,16 @@ class World:
             process.kill()
             if process.pod.writes_journal:
                 self._tear(process)
-        market = self.server.streams[f"TF_{self.topology.arena}_MARKET"]
-        market.cut(self.chance.randrange(min(len(market.messages), 6) + 1))
+        for each in streams(self.topology):
+            if each.is_async:
+                stream = self.server.streams[each.name]
+                stream.cut(self.chance.randrange(min(len(stream.messages), 6) + 1))
         self.disk.forget_last(self.chance)
+        for name in list(self._done):
+            # Whoever has ended is started again too, because what it said may be gone.
+            self._done.discard(name)
+            pod = next(each for each in self.topology.pods if each.name == name)
+            asyncio.get_running_loop().call_soon(self._start, pod)
 
 
 async def _end(*tasks: asyncio.Task[object]) -> None:

@@ -26,7 +26,7 @@ from titanflow.core.ledger.books import Post
 from titanflow.core.perception.belief import Perceive
 from titanflow.core.perception.features import FeatureSchema
 from titanflow.core.risk.gate import Gate
-from titanflow.core.risk.policy import effective_tiers
+from titanflow.core.risk.policy import effective_tiers, members_of
 from titanflow.core.scoring.leaderboard import Score
 from titanflow.core.spec.ground import Ground
 from titanflow.core.spec.policy import PolicySpec
@@ -111,7 +111,7 @@ class Stages:
     @cached_property
     def trade(self) -> Trade:
         """Give the stage of orders and venues."""
-        return Trade(self.ground)
+        return Trade(self.ground, members_of(self.ground, self._policies))
 
     @cached_property
     def gate(self) -> Gate:

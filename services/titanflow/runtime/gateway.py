@@ -22,6 +22,7 @@ from titanflow.core.facts import Fact
 from titanflow.runtime.pace import Pacer
 from titanflow.runtime.plan import Plan
 from titanflow.runtime.pod import reached
+from titanflow.runtime.scribe import Causal
 from titanflow.runtime.shard import END, FLUSH, GATEWAY
 
 FLUSHES_MAX: Final = 1000
@@ -44,19 +45,22 @@ class Gateway:
     """Publishes one plan's market events; the only writer of the market stream."""
 
     def __init__(self, bus: Bus, topology: Topology, plan: Plan, speed: float) -> None:
-        self.at = self.watermark = 0
-        self.number = 0
-        self.published = 0
-        """Events published."""
-        self.pacer = Pacer(topology)
-        self.stopping = asyncio.Event()
-        self.resumed = asyncio.Event()
-        self.resumed.set()
         self._bus, self._topology, self._plan, self._speed = bus, topology, plan, speed
         pod = next(pod for pod in topology.pods if pod.role == "gateway")
         self._stream = stream_name(topology.arena, pod.output)
         self._subject = output_subject(topology, pod)
         self._pod = pod
+        self.at = self.watermark = 0
+        self.number = 0
+        self.published = 0
+        """Events published."""
+        self.pacer = Pacer(topology)
+        self._causal = Causal(self._take_note, {self._stream, *self._reads()})
+        """What was said of a market event that is not in the stream waits until it is: it was
+        published by a former life, and the server lost it."""
+        self.stopping = asyncio.Event()
+        self.resumed = asyncio.Event()
+        self.resumed.set()
         self._last = 0
         self._instants = 0
         self._open = False
@@ -98,8 +102,12 @@ class Gateway:
 
     def _note(self, message: Message) -> None:
         ref = InputRef(message.stream, message.sequence)
-        self.pacer.heard(ref, decode_turn(message.data))
+        self._causal.take(ref, decode_turn(message.data))
         self._heard.set()
+
+    def _take_note(self, ref: InputRef, turn: Turn) -> None:
+        note = self.pacer.sent if turn.pod == GATEWAY else self.pacer.heard
+        note(ref, turn)
 
     async def _recover(self) -> bool:
         """Read what was published before; say whether that was all."""
@@ -122,7 +130,7 @@ class Gateway:
         self.published += len(turn.facts)
         self._instants += bool(turn.facts)
         self._open = turn.watermark < turn.at
-        self.pacer.sent(InputRef(self._stream, sequence), turn)
+        self._causal.take(InputRef(self._stream, sequence), turn)
 
     async def _drive(self, *, ended: bool) -> None:
         """Say everything that has not been said yet."""

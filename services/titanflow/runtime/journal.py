@@ -271,11 +271,12 @@ class Writer:
 
 
 def resume(path: Path) -> tuple[Writer, list[TurnRecord]]:
-    """Return what goes on with a journal of turns that was not closed, and the turns in it.
+    """Return what goes on with a journal of turns, and the turns in it.
 
-    What stands behind its last whole turn is cut off.
+    What stands behind its last whole turn is cut off: a closing record too, which comes out the same
+    when it is written again.
 
-    Raises: JournalError if it is damaged before its end; AdapterError if it is closed already.
+    Raises: JournalError if it is damaged before its end.
     """
     reader = Reader(path)
     turns: list[TurnRecord] = []
@@ -291,13 +292,12 @@ def resume(path: Path) -> tuple[Writer, list[TurnRecord]]:
             if turn is not None and left == 0 and record.kind != BLOCK:
                 turns.append(turn)
                 turn = None
-            if turn is None:
+            if turn is None and record.kind != BLOCK:  # the writer ends a block that is full
                 whole = reader.point(record.number + 1)
     except TornTail:
         if not whole.offset:
             raise
-        return Writer(path, None, whole), turns
-    raise AdapterError(f"{path} is closed: the session has ended")
+    return Writer(path, None, whole), turns
 
 
 class Reader:

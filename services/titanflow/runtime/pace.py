@@ -15,7 +15,13 @@ from collections.abc import Iterable
 from titanflow.adapters.bus.streams import Pod, Topology, copied_from, stream_name, turn_sources
 from titanflow.adapters.codec import InputRef, Turn
 from titanflow.core.facts import Fact
-from titanflow.runtime.shard import END, FLUSH, provoked, waits_for_watermark
+from titanflow.runtime.shard import (
+    END,
+    FLUSH,
+    provoked,
+    waits_for_trade,
+    waits_for_watermark,
+)
 
 
 class Pacer:
@@ -32,8 +38,12 @@ class Pacer:
         self._last: dict[str, int] = {}
         self._held: set[type[Fact]] = set()
         """Types of market event that wait for the watermark."""
-        self._ended: set[str] = set()
+        self._eventful: set[int] = set()
+        """Market messages with events that not every trading pod has named yet."""
         self._end: InputRef | None = None
+        self._market = stream_name(topology.arena, "MARKET")
+        self._trading = {pod.name for pod in topology.hosting("trade")}
+        self._after_trade = tuple(pod for pod in self._pods if waits_for_trade(pod.stages))
 
     @property
     def is_settled(self) -> bool:
@@ -43,7 +53,7 @@ class Pacer:
     @property
     def has_ended(self) -> bool:
         """Say whether every pod has said its last turn."""
-        return len(self._ended) == len(self._pods)
+        return self._end is not None and self.has_named(self._end)
 
     def has_named(self, ref: InputRef) -> bool:
         """Say whether every pod has named *ref*, a message that all of them read, or a later one."""
@@ -68,6 +78,8 @@ class Pacer:
                     self._owe(ref, pod)
             elif kinds & self._provoked[pod.name]:
                 self._owe(ref, pod)
+        if kinds:
+            self._eventful.add(ref.sequence)
         self._held |= kinds
         if turn.watermark >= turn.at:
             self._held.clear()
@@ -80,12 +92,22 @@ class Pacer:
         for each in turn.inputs:
             key = (turn.pod, each.stream)
             self._named[key] = max(self._named.get(key, 0), each.sequence)
-            if each == self._end:
-                self._ended.add(turn.pod)
+        if turn.pod in self._trading:
+            self._trades(ref, turn)
         kinds = {type(fact) for fact in turn.facts}
         for pod in self._pods:
             if pod.name != turn.pod and kinds & self._provoked[pod.name]:
                 self._owe(ref, pod)
+
+    def _trades(self, ref: InputRef, turn: Turn) -> None:
+        """Owe answers to a turn that lets others hear market events that waited for it."""
+        if any(
+            each.stream == self._market and each.sequence in self._eventful for each in turn.inputs
+        ):
+            for pod in self._after_trade:
+                self._owe(ref, pod)
+        traded = min(self._named.get((name, self._market), 0) for name in self._trading)
+        self._eventful = {sequence for sequence in self._eventful if sequence > traded}
 
     def positions(self) -> tuple[InputRef, ...]:
         """Return where each pod's last turn stands, in the topology's order; sequence 0 is none.

@@ -30,7 +30,7 @@ from titanflow.core.facts import Bar, Fact, KillSwitch
 from titanflow.core.perception.features import FeatureSchema
 from titanflow.core.ports import Predictor
 from titanflow.core.risk.policy import check_policies
-from titanflow.core.spec.bundle import Contract, Contracts
+from titanflow.core.spec.bundle import Contract, Contracts, ServingSpec
 from titanflow.core.spec.compile import compile_ground
 from titanflow.core.spec.ground import Ground
 from titanflow.core.spec.policy import PolicySpec
@@ -100,6 +100,16 @@ class Plan:
         except BundleRefusedError as error:
             do = "see `titanflow bundle verify`"
             raise SpecError([Problem(str(error), str(self.folder), do)]) from error
+
+    def served(self) -> list[tuple[Bundle, ServingSpec]]:
+        """Return the bundles that this plan's contenders ask, and how each is to be run."""
+        used = {e.contract.digest for e in self.ground.entrants if e.contract is not None}
+        specs = {manifest.name: manifest.spec.serving for manifest in self.loaded.bundles}
+        return [
+            (bundle, specs[bundle.contract.name])
+            for bundle in self._bundles
+            if bundle.contract.digest in used
+        ]
 
     @cached_property
     def market(self) -> Market:

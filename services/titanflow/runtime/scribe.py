@@ -8,7 +8,7 @@ possible orders was taken is part of the record: the journal's digest is over it
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 from titanflow.adapters.codec import InputRef, Turn
@@ -43,28 +43,33 @@ def record_of(ref: InputRef, turn: Turn) -> TurnRecord:
     )
 
 
-class Scribe:
-    """Puts messages into causal order and hands them to *write*."""
+class Causal:
+    """Takes the messages of many streams and hands each on behind all of its inputs.
 
-    def __init__(self, write: Write) -> None:
-        self._write = write
-        self._written: dict[str, int] = {}
-        """The last sequence of each stream up to which everything is written or skipped."""
+    *streams* are those that it takes; an input from another counts as there.
+    """
+
+    def __init__(
+        self, hand_on: Callable[[InputRef, Turn], None], streams: Collection[str] | None = None
+    ) -> None:
+        self._hand_on, self._streams = hand_on, streams
+        self._done: dict[str, int] = {}
+        """The last sequence of each stream up to which everything is handed on or skipped."""
         self._queues: dict[str, deque[tuple[InputRef, Turn]]] = {}
-        self._waiting = 0
-        self.turns = 0
+        self.waiting = 0
+        """How many messages wait for their inputs."""
 
     def skip_to(self, stream: str, sequence: int) -> None:
-        """Take it that *stream* is written up to *sequence*: by a former life of the scribe."""
-        self._written[stream] = max(self._written.get(stream, 0), sequence)
+        """Take it that *stream* is done up to *sequence*."""
+        self._done[stream] = max(self._done.get(stream, 0), sequence)
 
     def take(self, ref: InputRef, turn: Turn) -> None:
-        """Take the next message of its stream; write all that can be written by now.
+        """Take the next message of its stream; hand on all that can be by now.
 
         Raises: InvariantError if a stream has a gap, or too much waits.
         """
         queue = self._queues.setdefault(ref.stream, deque())
-        last = queue[-1][0].sequence if queue else self._written.get(ref.stream, 0)
+        last = queue[-1][0].sequence if queue else self._done.get(ref.stream, 0)
         if ref.sequence <= last:
             return
         if ref.sequence != last + 1:
@@ -72,28 +77,22 @@ class Scribe:
                 f"{ref.stream}: message {last + 1} is missing before {ref.sequence}"
             )
         queue.append((ref, turn))
-        self._waiting += 1
-        if self._waiting > WAITING_MAX:
-            raise InvariantError(f"{self._waiting} messages wait for inputs that do not come")
+        self.waiting += 1
+        if self.waiting > WAITING_MAX:
+            raise InvariantError(f"{self.waiting} messages wait for inputs that do not come")
         while self._advance():
             pass
 
-    @property
-    def waiting(self) -> int:
-        """Give how many messages wait for their inputs."""
-        return self._waiting
-
     def _advance(self) -> bool:
-        """Write every message that stands first in its stream and has its inputs written."""
+        """Hand on every message that stands first in its stream and has its inputs done."""
         moved = False
         for stream in sorted(self._queues):
             queue = self._queues[stream]
             while queue and self._has_inputs(queue[0][1]):
                 ref, turn = queue.popleft()
-                self._waiting -= 1
-                self._write(record_of(ref, turn), recorded(turn.facts))
-                self._written[stream] = ref.sequence
-                self.turns += 1
+                self.waiting -= 1
+                self._done[stream] = ref.sequence
+                self._hand_on(ref, turn)
                 moved = True
         return moved
 
@@ -101,4 +100,27 @@ class Scribe:
         if turn.pod == GATEWAY:
             # Positions that others must have heard are no causes.
             return True
-        return all(self._written.get(each.stream, 0) >= each.sequence for each in turn.inputs)
+        return all(
+            self._done.get(each.stream, 0) >= each.sequence
+            for each in turn.inputs
+            if self._streams is None or each.stream in self._streams
+        )
+
+
+class Scribe:
+    """Puts messages into causal order and hands them to *write*, as a journal tells of them."""
+
+    def __init__(self, write: Write) -> None:
+        self._write = write
+        self._causal = Causal(self._hand_on)
+        self.skip_to, self.take = self._causal.skip_to, self._causal.take
+        self.turns = 0
+
+    @property
+    def waiting(self) -> int:
+        """Give how many messages wait for their inputs."""
+        return self._causal.waiting
+
+    def _hand_on(self, ref: InputRef, turn: Turn) -> None:
+        self._write(record_of(ref, turn), recorded(turn.facts))
+        self.turns += 1

@@ -282,6 +282,8 @@ class Shard:
         former = self._traded[turn.pod]
         market = [ref.sequence for ref in turn.inputs if ref.stream == self._market]
         self._traded[turn.pod] = max([former, *market])
+        if self._answers_all and any(held.ref.sequence in market for held in self._held):
+            self._must_answer = True
 
     def _release_traded(self) -> None:
         """Deliver the market events that every trading pod has answered."""

@@ -30,6 +30,7 @@ EXAMPLE: Final = Topology(
         Pod("sentinel", role="sentinel"),
     ),
     replay_clock=True,
+    lock_step=True,
 )
 """Every kind of pod once, each in a process of its own; a replay clock publishes the market."""
 

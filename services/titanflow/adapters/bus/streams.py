@@ -223,7 +223,8 @@ def streams(topology: Topology) -> tuple[Stream, ...]:
             stream_name(arena, "MARKET"),
             (subject(arena, "market"),),
             "market events, all of one instant in a message",
-            is_async=topology.replay_clock,
+            # In lock step what is lost is said again, byte by byte; else flushes are where they are.
+            is_async=topology.replay_clock and topology.lock_step,
         ),
         Stream(
             stream_name(arena, "DECISION"),

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
 from titanflow.adapters.rpc.client import Client
 from titanflow.adapters.rpc.ports import Float32s
 from titanflow.adapters.rpc.refusal import Code, RefusalError
+from titanflow.adapters.rpc.steady import AWAY
 from titanflow.core.base.errors import AdapterError
 from titanflow.core.contender.model import answer_to
 from titanflow.core.facts import Answer, Ask
@@ -32,19 +33,48 @@ REASON: Final = "MODEL_"
 NOT_FINITE: Final = "a number is not finite"
 
 
+class Infers(Protocol):
+    """Who takes a request to a model, such as `steady.Steady`."""
+
+    async def infer(
+        self, request: inference.ModelInferRequest, seconds: float
+    ) -> inference.ModelInferResponse:
+        """Return what a model says.
+
+        Raises: RefusalError
+        """
+        ...
+
+
+class Direct:
+    """Asks over one connection."""
+
+    def __init__(self, client: Client) -> None:
+        self._client, self._stub = client, GRPCInferenceServiceStub(client.channel)
+
+    async def infer(
+        self, request: inference.ModelInferRequest, seconds: float
+    ) -> inference.ModelInferResponse:
+        """Return what a model says.
+
+        Raises: RefusalError
+        """
+        return await self._client.ask(self._stub.ModelInfer, request, seconds)
+
+
 class RemotePredictor:
     """Answers asks by a serving pod; *names* gives the model of each bundle's digest."""
 
     def __init__(
         self,
-        client: Client,
+        infers: Client | Infers,
         names: Mapping[str, str],
         *,
         rows_max: int = ROWS_MAX,
         seconds: float = SECONDS,
     ) -> None:
-        self._client, self._names = client, dict(names)
-        self._stub = GRPCInferenceServiceStub(client.channel)
+        self._infers = Direct(infers) if isinstance(infers, Client) else infers
+        self._names = dict(names)
         self._rows_max, self._seconds = rows_max, seconds
 
     async def predict(self, asks: Sequence[Ask]) -> Sequence[Answer]:
@@ -100,7 +130,7 @@ class RemotePredictor:
         request = inference.ModelInferRequest(model_name=name, model_version=digest)
         request.inputs.add(name=INPUT, datatype="FP32", shape=rows.shape)
         request.raw_input_contents.append(np.ascontiguousarray(rows, "<f4").tobytes())
-        answer = await self._client.ask(self._stub.ModelInfer, request, self._seconds)
+        answer = await self._infers.infer(request, self._seconds)
         if answer.model_version != digest:
             raise AdapterError("another version answered")
         found = {
@@ -127,4 +157,6 @@ def _reply(error: RefusalError) -> Reply:
     word = error.reason.removeprefix(REASON)
     if error.reason.startswith(REASON) and word in Reply.__members__:
         return Reply[word]
+    if error.reason == AWAY:
+        return Reply.FAILED
     return Reply.TIMEOUT if error.code is Code.DEADLINE_EXCEEDED else Reply.REFUSED

@@ -33,7 +33,9 @@ class HostModels:
         """Return the versions of a model, the current one first."""
         return tuple(self._versions.get(name, ()))
 
-    async def serve(self, bundle: Bundle, limits: Limits) -> str:
+    async def serve(
+        self, bundle: Bundle, limits: Limits, max_delay_seconds: float | None = None
+    ) -> str:
         """Start a version, give it its name, and return the digest that had it before.
 
         Raises: BundleRefusedError, HostFailedError; then nothing has changed.
@@ -42,7 +44,12 @@ class HostModels:
         former = await asyncio.to_thread(self._hosts.serve, bundle, limits)
         parts = len(contract.features) + 1 if contract.explained else 0
         card = ModelCard(
-            contract.name, contract.digest, len(contract.features), parts, bundle.max_batch
+            contract.name,
+            contract.digest,
+            len(contract.features),
+            parts,
+            bundle.max_batch,
+            max_delay_seconds,
         )
         others = [c for c in self._versions.get(contract.name, ()) if c.digest != card.digest]
         self._versions[contract.name] = [card, *others]

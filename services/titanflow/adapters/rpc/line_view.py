@@ -122,17 +122,16 @@ class LineView:
 
     def _portfolio(self, contender: str) -> Portfolio:
         post, c = self._opened(), self.names.contenders.index(contender)
-        books = post._ledger  # noqa: SLF001 - marks and values are told by no method of `post`
         holdings, net = [], 0
         for instrument in self._ground.instruments:
             i = instrument.index
             lots = post.position(c, i)
             if lots:
-                cost, value = post.cost(c, i), books.position_value(c, i)
+                cost, value = post.cost(c, i), post.value(c, i)
                 net += value
                 marked_at = self._marked_at.get(instrument.symbol, 0)
                 holdings.append(
-                    Holding(instrument.symbol, lots, cost, books.price(i), marked_at, value - cost)
+                    Holding(instrument.symbol, lots, cost, post.mark(i), marked_at, value - cost)
                 )
         return Portfolio(
             contender,
@@ -179,8 +178,7 @@ class LineView:
     def _live_orders(self) -> tuple[int, Sequence[LiveOrder]]:
         if self._trade is None:
             raise not_ready("nothing: execution is hosted elsewhere")
-        tickets = self._trade._tickets.values()  # noqa: SLF001 - live_orders tells too little
-        return self.as_of, [self._order(ticket) for ticket in tickets]
+        return self.as_of, [self._order(ticket) for ticket in self._trade.tickets()]
 
     def _order(self, ticket: Ticket) -> LiveOrder:
         return LiveOrder(
@@ -220,7 +218,7 @@ class LineView:
         if self._gate is not None:
             return self._gate.state(c)
         if self._score is not None:
-            return self._score._states[c]  # noqa: SLF001 - it keeps what StateChange says
+            return self._score.state(c)
         return TradingState.ACTIVE
 
     async def _compute(self) -> Board:

@@ -306,6 +306,8 @@ class ModelCard(msgspec.Struct, frozen=True):
     features: int
     parts: int
     max_batch: int
+    max_delay_seconds: float | None = None
+    """Longest wait of a first request for others; None leaves it to the server."""
 
 
 class ModelFailedError(TitanFlowError):

@@ -1,14 +1,14 @@
 """How do verdicts become orders and fills? The stage `trade`: the only place where orders are made.
 
-The desk hears nothing but verdicts, bars, splits and risk's orders to cancel. It gives an allowed
+The desk hears nothing but verdicts, bars, splits, risk's orders to cancel, and kill switches. It gives an allowed
 intent an id, sends it on its way to the simulated venue of its instrument, and puts what the venue
-says into facts. It checks the kill switch a second time, by epoch, because two independent looks at
-a switch are what makes it one. It knows live orders only: what ended is forgotten.
+says into facts. It checks the kill switch a second time, by epoch and by its own ear (`stops`),
+because two independent looks at a switch are what makes it one. It knows live orders only: what ended is forgotten.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -17,12 +17,14 @@ from titanflow.core.base.errors import InvariantError
 from titanflow.core.base.ident import NO_ID, Id, derive, digest
 from titanflow.core.execution import lifecycle
 from titanflow.core.execution.lifecycle import next_status
+from titanflow.core.execution.stops import Stops, StopsState
 from titanflow.core.facts import (
     Bar,
     CancelOrders,
     Fact,
     Fill,
     KillRuling,
+    KillSwitch,
     Lapse,
     Order,
     OrderUpdate,
@@ -32,6 +34,7 @@ from titanflow.core.facts import (
 from titanflow.core.spec.ground import Ground
 from titanflow.core.spec.words import (
     IntentAction,
+    KillAction,
     Liquidity,
     OrderType,
     OrdStatus,
@@ -48,6 +51,8 @@ BROKER_OPTION = 4
 """ExecRestatementReason(378): why an order was cancelled that nobody asked to cancel."""
 UNASKED = -1
 LAPSED = "KILL:Lease"
+STOPPED = "KILL:EPOCH"
+"""Why a verdict of before a kill switch is refused."""
 
 
 class _State(msgspec.Struct, array_like=True):
@@ -57,6 +62,7 @@ class _State(msgspec.Struct, array_like=True):
     sent: int
     splits: dict[str, int]
     lapsed: bool
+    stops: StopsState
     tickets: list[Ticket]
     papers: list[PaperState]
 
@@ -66,10 +72,11 @@ class Trade:
 
     name = "trade"
     consumes: frozenset[type[Fact]] = frozenset(
-        {Verdict, Bar, Split, CancelOrders, KillRuling, Lapse}
+        {Verdict, Bar, Split, CancelOrders, KillSwitch, KillRuling, Lapse}
     )
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: Ground, members: Mapping[str, Sequence[int]] | None = None) -> None:
+        """Take the ground, and whom each policy binds: a kill switch may name a policy."""
         self._ground = ground
         self._owners = ground.entrant_index()
         self._symbols = ground.symbol_index()
@@ -84,6 +91,7 @@ class Trade:
         self._epoch = 0
         self._lapsed = False
         """Whether there is no fresh lease: the last hop looks for itself."""
+        self._stops = Stops(ground, members or {})
         self._splits: dict[str, int] = {}
         """Time of the last split of each symbol: an order from before it has other lots."""
         self._cause = NO_ID
@@ -115,12 +123,19 @@ class Trade:
                 self._lapsed = fact.stale
                 if fact.stale:
                     self._cancel_all("", "", BROKER_OPTION, LAPSED)
+            case KillSwitch():
+                self._on_switch(fact)
             case KillRuling():
                 self._epoch = max(self._epoch, fact.epoch)
+                self._stops.rule(fact)
             case _:
                 raise InvariantError(f"trade does not consume {type(fact).__name__}")
         said, self._said = self._said, []
         return said
+
+    def tickets(self) -> Sequence[Ticket]:
+        """Return every live order, oldest first; they are the desk's own, to be read only."""
+        return tuple(self._tickets.values())
 
     def live_orders(self) -> Iterator[tuple[str, str, Side, int, int, int]]:
         """Give (contender, symbol, side, leaves, cum, quantity) of every live order."""
@@ -149,6 +164,7 @@ class Trade:
             self._sent,
             self._splits,
             self._lapsed,
+            self._stops.dump(),
             list(self._tickets.values()),
             papers,
         )
@@ -164,6 +180,7 @@ class Trade:
             raise ValueError("the snapshot belongs to another ground")
         self._epoch, self._sent = state.epoch, state.sent
         self._splits, self._lapsed = state.splits, state.lapsed
+        self._stops.load(state.stops)
         self._tickets.clear()
         for named in self._named:
             named.clear()
@@ -184,8 +201,7 @@ class Trade:
         cancels = verdict.action is IntentAction.CANCEL
         if ticket is None or ticket.symbol != verdict.symbol:
             self._refuse_unknown(verdict)
-        elif not cancels and (self._lapsed or verdict.kill_epoch < self._epoch):
-            text = LAPSED if self._lapsed else "KILL:EPOCH"
+        elif not cancels and (text := self._stopped(verdict)):
             self._update(ticket, verdict.at, lifecycle.STATUS, RejectReason.BROKER_OPTION, text)
         elif ticket.state is OrdStatus.PENDING_CANCEL or (
             not cancels and ticket.state is OrdStatus.PENDING_REPLACE
@@ -221,10 +237,8 @@ class Trade:
             verdict.time_in_force, verdict.quantity_lots, limit, arrives_at,
         )  # fmt: skip
         named = self._named[owner]
-        if self._lapsed:
-            self._reject(ticket, verdict.at, RejectReason.BROKER_OPTION, LAPSED)
-        elif verdict.kill_epoch < self._epoch:
-            self._reject(ticket, verdict.at, RejectReason.BROKER_OPTION, "KILL:EPOCH")
+        if text := self._stopped(verdict):
+            self._reject(ticket, verdict.at, RejectReason.BROKER_OPTION, text)
         elif verdict.at < self._splits.get(verdict.symbol, verdict.at):
             self._reject(ticket, verdict.at, RejectReason.STALE_ORDER, "SPLIT")
         elif verdict.client_order_id in named:
@@ -253,6 +267,28 @@ class Trade:
         )
         asked = lifecycle.PENDING_CANCEL if cancels else lifecycle.PENDING_REPLACE
         self._update(ticket, verdict.at, asked, UNASKED, "")
+
+    def _stopped(self, verdict: Verdict) -> str:
+        """Return why nothing new may pass, or an empty string."""
+        if self._lapsed:
+            return LAPSED
+        if verdict.kill_epoch < self._epoch:
+            return STOPPED
+        owner = self._owners[verdict.contender]
+        return STOPPED if self._stops.over(owner, verdict.symbol) else ""
+
+    def _on_switch(self, request: KillSwitch) -> None:
+        """Stop what a kill switch names before risk has ruled on it."""
+        stop = self._stops.hear(request)
+        if stop is None or request.action is KillAction.REJECT_NEW:
+            return
+        text = f"KILL:{request.scope.value}"
+        for ticket in self.tickets():
+            if stop.covers(ticket.owner, ticket.symbol):
+                paper = self._floor[ticket.instrument]
+                paper.cancel(ticket, self._seen, BROKER_OPTION, text)
+        for paper in self._floor:
+            paper.tidy()
 
     def _cancel_all(self, contender: str, symbol: str, reason: int, text: str) -> None:
         for ticket in list(self._tickets.values()):

@@ -150,6 +150,14 @@ class Post:
         """Return the lots held; negative is short."""
         return self._ledger.position(contender, instrument)
 
+    def mark(self, instrument: int) -> int:
+        """Return the price at which positions are valued, in ticks; 0 before the first bar."""
+        return self._ledger.price(instrument)
+
+    def value(self, contender: int, instrument: int) -> int:
+        """Return what the position is worth at the mark; negative for shorts."""
+        return self._ledger.position_value(contender, instrument)
+
     def cost(self, contender: int, instrument: int) -> int:
         """Return the cost of the position; negative for shorts."""
         return self._ledger.cost(contender, instrument)

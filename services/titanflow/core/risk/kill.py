@@ -1,8 +1,9 @@
 """Which kill switches are engaged, whom do they stop, and who may release them?
 
-A switch is latched: it stays until a release with a new token by another person. Identities are
-stated names here, not proven ones (docs/critique.md says so). Every accepted ruling raises the
-epoch; a verdict carries the epoch that it was given in, and the desk refuses an older one.
+A switch is latched: it stays until a release with a new token by another person. A name that is
+only stated and one that a certificate proves may be the same person's, so they count as one
+(docs/critique.md says what that leaves open). Every accepted ruling raises the epoch; a verdict
+carries the epoch that it was given in, and the desk refuses an older one.
 """
 
 from __future__ import annotations
@@ -84,6 +85,15 @@ def key_of(scope: KillScope, name: str) -> str:
     return f"{scope.value}:{'' if scope is KillScope.ARENA else name}"
 
 
+def person(by: str) -> str:
+    """Return who is meant, whether his name is proven or only stated.
+
+    >>> person("stated:ada") == person("ada")
+    True
+    """
+    return by.removeprefix("stated:")
+
+
 def _refuse_engage(request: KillSwitch, known: Switch | None) -> str:
     if not request.by:
         return "engaging needs the name of who stops the trading"
@@ -104,7 +114,7 @@ def _refuse_release(request: KillSwitch, known: Switch | None) -> str:
         return "it is not engaged"
     if not request.by:
         return "releasing needs the name of a second person"
-    if request.by == known.by:
+    if person(request.by) == person(known.by):
         return f"releasing needs a second person: {known.by} engaged it"
     if request.reset_token <= known.token:
         return "releasing needs a new reset token that sorts after the last one"

@@ -80,6 +80,14 @@ def selects(selector: SelectorSpec, arena: str, entrant: Entrant) -> bool:
     return True
 
 
+def members_of(ground: Ground, policies: Policies) -> dict[str, tuple[int, ...]]:
+    """Return whom each policy binds, by its name."""
+    return {
+        name: tuple(e.index for e in ground.entrants if selects(policy.selector, ground.arena, e))
+        for name, policy in policies.items()
+    }
+
+
 def check_policies(ground: Ground, policies: Policies) -> None:
     """Refuse policies that name what the arena has not.
 

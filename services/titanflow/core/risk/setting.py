@@ -10,7 +10,7 @@ from titanflow.core.base.ident import NO_ID, Id, derive
 from titanflow.core.facts import Fact
 from titanflow.core.risk.exposure import Holds
 from titanflow.core.risk.kill import KillBoard, Switches
-from titanflow.core.risk.policy import Policies, check_policies, houses_of, law_of, selects
+from titanflow.core.risk.policy import Policies, check_policies, houses_of, law_of, members_of
 from titanflow.core.spec.ground import Ground
 from titanflow.core.spec.words import TradingState
 from titanflow.native.gate import Gate as NativeGate
@@ -30,13 +30,7 @@ class Setting:
         self.symbols = ground.symbol_index()
         self.names = ground.entrant_index()
         self.laws = tuple(law_of(ground, entrant, policies) for entrant in ground.entrants)
-        self.members = {
-            name: tuple(
-                e.index for e in ground.entrants if selects(policy.selector, ground.arena, e)
-            )
-            for name, policy in policies.items()
-        }
-        """Whom each policy binds."""
+        self.members = members_of(ground, policies)
         self.gate = self._compiled(policies)
         self.holds = Holds(self.gate)
         self.board = KillBoard(0, {})

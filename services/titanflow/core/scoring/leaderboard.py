@@ -102,6 +102,10 @@ class Score:
         ]
         return self._ranked(rows)
 
+    def state(self, contender: int) -> TradingState:
+        """Return the trading state, as the last StateChange said."""
+        return self._states[contender]
+
     def curves(self) -> tuple[IntArray, IntArray]:
         """Return session days (n,) and the equity at their ends (contenders, n), thinned.
 

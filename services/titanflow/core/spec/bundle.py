@@ -103,8 +103,6 @@ class FeatureSchemaSpec(SpecModel):
 class ServingSpec(SpecModel):
     """How the graph is run."""
 
-    not_built: ClassVar[frozenset[str]] = frozenset({"maxBatchDelayMicros"})
-
     timeout_micros: int = Field(
         default=50_000,
         ge=100,
@@ -115,6 +113,13 @@ class ServingSpec(SpecModel):
     )
     max_batch: int = Field(
         default=64, ge=1, le=4096, description="Most rows in one call. Default: 64."
+    )
+    max_batch_delay_micros: int = Field(
+        default=500,
+        ge=0,
+        le=1_000_000,
+        description="Longest wait of a first row for others that share its call, in microseconds; "
+        "in lock step nobody waits. Default: 500.",
     )
     memory: Annotated[
         str,
@@ -130,6 +135,11 @@ class ServingSpec(SpecModel):
     def memory_bytes(self) -> int:
         """Give the memory limit in bytes."""
         return int(self.memory[:-2]) << (20 if self.memory.endswith("Mi") else 30)
+
+    @property
+    def max_delay_seconds(self) -> float:
+        """Give the longest wait for others in seconds."""
+        return self.max_batch_delay_micros / 1_000_000
 
 
 class BundleSpec(SpecModel):

@@ -188,8 +188,12 @@ class ServingAnswers:
         async def infer(rows: Float32s) -> Float32s:
             return await self._models.infer(card.digest, rows)
 
-        most = min(card.max_batch, self._limits.max_batch)
-        return Batcher(infer, msgspec.structs.replace(self._limits, max_batch=most))
+        limits = msgspec.structs.replace(
+            self._limits, max_batch=min(card.max_batch, self._limits.max_batch)
+        )
+        if card.max_delay_seconds is not None:
+            limits = msgspec.structs.replace(limits, max_delay_seconds=card.max_delay_seconds)
+        return Batcher(infer, limits)
 
     def _card(self, where: str, name: str, version_where: str, version: str) -> ModelCard:
         """Return the version that is asked for.
