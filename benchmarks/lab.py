@@ -55,9 +55,9 @@ metadata: {name: house}
 spec:
   selector: {}
   limits:
-    maxIntentAgeSeconds: 3600
+    maxIntentAgeSeconds: 86400
     maxOrdersPerSecond: 1000
-    maxReferenceAgeSeconds: 36000
+    maxReferenceAgeSeconds: 86400
     priceCollarBps: 5000
     maxOrderNotional: "100000000"
     maxOpenOrders: 1000
@@ -73,13 +73,13 @@ kind: Contender
 metadata: {{name: dice-{number}}}
 spec:
   tier: Paper
-  recipe: {{kind: Rules, rules: {{name: Random, parameters: {{period: "2"}}}}}}
+  recipe: {{kind: Rules, rules: {{name: Random, parameters: {{period: "{period}"}}}}}}
   sizing: {{kind: FixedFraction, fixedFraction: {{fractionBps: {fraction}}}}}
 """
 
 
-def write_arena(folder: Path, contenders: int) -> Path:
-    """Write manifests of so many contenders, each of which orders every fourth bar; return where.
+def write_arena(folder: Path, contenders: int, period: int) -> Path:
+    """Write manifests of so many contenders, each with an opinion once in *period* bars.
 
     The market of a benchmark is `bars`; the file holds its first bars, because an arena has one.
     """
@@ -92,7 +92,7 @@ def write_arena(folder: Path, contenders: int) -> Path:
     (folder / "bars.csv").write_text("\n".join(rows) + "\n")
     text = ARENA
     for number in range(contenders):
-        text += CONTENDER.format(number=number, fraction=100 + number)
+        text += CONTENDER.format(number=number, fraction=100 + number, period=period)
     (folder / "arena.yaml").write_text(text)
     return folder
 
@@ -112,8 +112,10 @@ def bars(count: int) -> Iterator[Bar]:
 class Lab:
     """A server and pods in one folder; everything ends with the `with` block."""
 
-    def __init__(self, folder: Path, topology: Topology, contenders: int) -> None:
-        manifests = write_arena(folder / "manifests", contenders)
+    def __init__(
+        self, folder: Path, topology: Topology, contenders: int, period: int = 2
+    ) -> None:
+        manifests = write_arena(folder / "manifests", contenders, period)
         self.topology = topology
         self.live = Live(folder / "session")
         self.live.make(topology, Settings(str(manifests), 0.0))

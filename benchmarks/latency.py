@@ -39,6 +39,8 @@ from titanflow.runtime.plan import Plan, prepare
 from titanflow.runtime.shard import GATEWAY, Shard
 
 CONTENDERS: Final = 10
+PERIOD: Final = 20
+"""Bars between two opinions of one contender: some order follows every third bar."""
 PROCESS_RATE: Final = 5_000
 PROCESS_P99_US: Final = 250.0
 """The bar in process."""
@@ -172,7 +174,7 @@ def order_times(heard: Sequence[tuple[float, bytes]]) -> tuple[dict[int, float],
 async def across_pods(folder: Path, rounds: int, seconds: float) -> dict[str, Any]:
     """Return the latencies of pods and of the bare chain, in ms, in alternating rounds."""
     count = round(PODS_RATE * seconds)
-    with Lab(folder, PODS, CONTENDERS) as lab:
+    with Lab(folder, PODS, 4) as lab:
         await lab.prepare()
         plan = prepare(lab.manifests, None)
         async with lab.bus(GATEWAY) as bus:
@@ -254,7 +256,7 @@ def main() -> int:
     print(report["machine"], file=sys.stderr)
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         if options.only != "pods":
-            plan = prepare(write_arena(Path(name) / "arena", CONTENDERS), None)
+            plan = prepare(write_arena(Path(name) / "arena", CONTENDERS, PERIOD), None)
             rows = [in_process(plan, options.seconds) for _ in range(options.rounds)]
             p99 = statistics.median(row["p99"] for row in rows)
             report["process"] = {"rounds": rows, "p99": p99, "bar": PROCESS_P99_US}

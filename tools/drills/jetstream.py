@@ -23,6 +23,8 @@ from titanflow.adapters.bus.streams import Consumer, Topology, consumers, stream
 DUPLICATE, WRONG_LAST = "duplicate", 10071
 GRAIN_S: Final = 1e-6
 """What keeps two messages of one connection in order."""
+GIVEN_UP_S: Final = 2.0
+"""How long the server waits for a client that does not answer its pings."""
 Hear = Callable[[Msg], Awaitable[None]]
 
 
@@ -172,6 +174,8 @@ class Server:
         now, beat = asyncio.get_running_loop().time(), body["idle_heartbeat"] / 1e9
         pull = Pull(client, box, now + body["expires"] / 1e9, beat, now)
         standing = self.consumers[key]
+        if standing.config.is_seat and self._first(standing) is not None:
+            return  # the server refuses without a word
         standing.pulls.append(pull)
         self._beat(standing, pull)
         self.deliver(standing)
@@ -291,6 +295,8 @@ class FakeClient:
         self._boxes = 0
         self._up_at = self._down_at = 0.0
         self._frozen_until = 0.0
+        self._is_given_up = False
+        """Whether the server has closed its end, and ours has not heard of it."""
         self._closed_cb: Callable[[], Awaitable[None]] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -332,7 +338,7 @@ class FakeClient:
 
     def listens(self, subject: str) -> bool:
         """Say whether somebody hears *subject* here."""
-        return self.is_connected and subject in self._heard
+        return self.is_connected and not self._is_given_up and subject in self._heard
 
     async def publish(
         self, subject: str, payload: bytes, reply: str = "", headers: Any = None
@@ -343,7 +349,7 @@ class FakeClient:
         """
         if not self.is_connected:
             raise nats_errors.ConnectionClosedError
-        if self._is_lost():
+        if self._is_lost() or self._is_given_up:
             return
         self._up_at = self._due(self._up_at)
         asyncio.get_running_loop().call_at(
@@ -352,14 +358,14 @@ class FakeClient:
 
     def _arrive(self, subject: str, payload: bytes, reply: str, headers: Any) -> None:
         # What was sent before the sender died arrives all the same.
-        if self._server.is_up:
+        if self._server.is_up and not self._is_given_up:
             self._server.take(self, subject, payload, reply, headers)
 
     def send(
         self, subject: str, data: bytes, headers: dict[str, str] | None = None, reply: str = ""
     ) -> None:
         """Send a message to the client: the server's side of the connection."""
-        if not self.is_connected or self._is_lost():
+        if not self.is_connected or self._is_given_up or self._is_lost():
             return
         self._down_at = self._due(self._down_at)
         message = Msg(self, subject, reply, data, headers)  # type: ignore[arg-type] # a stand-in
@@ -389,8 +395,18 @@ class FakeClient:
             raise nats_errors.TimeoutError
 
     def freeze(self, seconds: float) -> None:
-        """Let nothing through for a while, as where a process or its link stands still."""
-        self._frozen_until = asyncio.get_running_loop().time() + seconds
+        """Let nothing through for a while, as where a process or its link stands still.
+
+        The server gives such a connection up; who stands still hears of it when he wakes up.
+        """
+        loop = asyncio.get_running_loop()
+        self._frozen_until = loop.time() + seconds
+        if seconds > GIVEN_UP_S:
+            loop.call_later(GIVEN_UP_S, self._give_up)
+            loop.call_later(seconds, self.cut, "the server has closed the connection")
+
+    def _give_up(self) -> None:
+        self._is_given_up = True
 
     def cut(self, why: str) -> None:
         """Break the connection; what is on its way to the client is lost."""

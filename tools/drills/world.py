@@ -25,10 +25,10 @@ from unittest.mock import patch
 
 from titanflow.adapters.bus import link
 from titanflow.adapters.bus.client import Bus
-from titanflow.adapters.bus.errors import BusError, Fenced
+from titanflow.adapters.bus.errors import BusError, Fenced, Taken
 from titanflow.adapters.bus.keys import Key, make
 from titanflow.adapters.bus.link import Patience
-from titanflow.adapters.bus.streams import Pod, Topology, streams
+from titanflow.adapters.bus.streams import Pod, Topology, seat, streams
 from titanflow.runtime import chronicle, gateway, pod as pods
 from titanflow.runtime.chronicle import Chronicle, new_card
 from titanflow.runtime.gateway import Gateway
@@ -174,8 +174,8 @@ class Process:
         try:
             await self._work()
             self.ended = "done"
-        except Fenced:
-            self.ended = "fenced"
+        except (Fenced, Taken):
+            self.ended = "gone"
         except BusError as error:
             self.ended = f"bus: {error}"
         except (Died, asyncio.CancelledError):
@@ -188,7 +188,13 @@ class Process:
 
     async def _work(self) -> None:
         world, pod = self.world, self.pod
-        bus = Bus(lambda: f"sim:{self.number}", pod.name, world.key, patience=PATIENCE)
+        bus = Bus(
+            lambda: f"sim:{self.number}",
+            pod.name,
+            world.key,
+            patience=PATIENCE,
+            seat=seat(world.topology, pod),
+        )
         async with bus:
             work = [asyncio.create_task(self._main(bus))]
             if pod.writes_journal:
@@ -395,8 +401,8 @@ class World:
             return
         pod = self.chance.choice(pods_of)
         for process in self._processes.values():
-            if process.pod == pod and self.chance.random() < 0.5:
-                _freeze(process, self.chance.uniform(0.1, 1.5))
+            if process.pod == pod and self.chance.random() < 0.8:
+                _freeze(process, self.chance.uniform(0.1, 5.0))
         self.counts["second copy"] += 1
         self._start_copy(pod)
 
@@ -404,7 +410,7 @@ class World:
         living = [p for p in self._processes.values() if p.is_alive]
         if living:
             self.counts["freeze"] += 1
-            _freeze(self.chance.choice(living), self.chance.uniform(0.1, 3.0))
+            _freeze(self.chance.choice(living), self.chance.uniform(0.1, 5.0))
 
     def _server_dies(self) -> None:
         self.counts["server died"] += 1

@@ -7,25 +7,27 @@ what a report shows. `replay --from` also writes what came out as a journal of i
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from titanflow.adapters.codec import Turn
 from titanflow.core.base.errors import InvariantError
+from titanflow.core.base.ident import Id
 from titanflow.core.facts import Fact, Fill, Quarantine, Split, Standing
 from titanflow.core.scoring.leaderboard import Score
 from titanflow.runtime import session as sessions
 from titanflow.runtime.chronicle import new_card
-from titanflow.runtime.journal import Head, TurnRecord, Writer
-from titanflow.runtime.plan import Plan
+from titanflow.runtime.journal import Head, TurnRecord, Writer, facts_of, read_head
+from titanflow.runtime.plan import Plan, plan_from_head
 from titanflow.runtime.recompute import Desk, Recomputation
 from titanflow.runtime.record import FILLS_SHOWN, INCIDENTS_SHOWN, report_meta
 from titanflow.runtime.report import ReportData, write_report
 from titanflow.runtime.scribe import recorded
 from titanflow.runtime.session import Card, Session, standing_row
 from titanflow.runtime.shard import GATEWAY
-from titanflow.runtime.sim import Outcome
+from titanflow.runtime.sim import INPUTS, Driver, Outcome
 from titanflow.runtime.verify import Finding, Result, verify
 
 
@@ -43,6 +45,7 @@ class Account:
         self._work: Recomputation | None = None
         self._plan: Plan | None = None
         self._head: Head | None = None
+        self._driver: Driver | None = None
 
     def begin(self, head: Head, plan: Plan, work: Recomputation) -> None:
         """Take what the session stands on."""
@@ -56,19 +59,47 @@ class Account:
         if self.writer is not None:
             self.writer.turn(record, facts)
         for fact in facts:
-            self.facts[type(fact).__name__] += 1
-            if isinstance(fact, Fill):
-                self.fills.append(fact)
-            elif isinstance(fact, Split | Quarantine):
-                self.incidents.append(fact)
-            elif isinstance(fact, Standing):
-                self.standings = (*self.standings, fact)
+            self._note(fact)
         if record.pod == GATEWAY:
             self.events += len(facts)
+
+    def _note(self, fact: Fact) -> None:
+        self.facts[type(fact).__name__] += 1
+        if isinstance(fact, Fill):
+            self.fills.append(fact)
+        elif isinstance(fact, Split | Quarantine):
+            self.incidents.append(fact)
+        elif isinstance(fact, Standing):
+            self.standings = (*self.standings, fact)
+
+    def simulate(self, journal: Path, folder: Path | None) -> None:
+        """Run a session of one thread again, from the inputs that its journal holds."""
+        head = read_head(journal)
+        plan = plan_from_head(head, folder)
+        self._head, self._plan = head, plan
+        self._driver = driver = Driver(plan)
+        self.writer = Writer(self._path or journal, head)
+        opening: frozenset[Id] = frozenset()
+        for fact in facts_of(journal):
+            if not opening:
+                opening = frozenset(self._take(driver.begin(fact.at)))
+            if fact.id not in opening and isinstance(fact, INPUTS):
+                self.events += 1
+                self._take(driver.step(fact))
+        self._take(driver.end())
+
+    def _take(self, facts: Sequence[Fact]) -> Iterator[Id]:
+        assert self.writer is not None
+        for fact in facts:
+            self.writer.append(fact)
+            self._note(fact)
+        return iter([fact.id for fact in facts])
 
     @property
     def checked(self) -> int:
         """Give how many checks of invariants the pods made."""
+        if self._driver is not None:
+            return self._driver.invariants.checked
         return sum(
             desk.shard.invariants.checked
             for desk in self._desks()
@@ -120,15 +151,21 @@ class Account:
                 fills_total=self.facts["Fill"],
                 incidents=tuple(self.incidents),
                 tick_sizes={i.symbol: i.tick_size for i in ground.instruments},
-                meta=report_meta(self._head, digest, self.outcome, "pods on recorded market data"),
+                meta=report_meta(self._head, digest, self.outcome, self._mode()),
             ),
         )
 
     def _score(self) -> Score:
+        if self._driver is not None:
+            return self._driver.arena.score
         for desk in self._desks():
             if "score" in desk.shard.pod.stages:
                 return desk.shard.stages.score
         raise InvariantError("no pod of the session scores")
+
+    def _mode(self) -> str:
+        kind = "simulation" if self._driver is not None else "pods"
+        return f"{kind} on recorded market data"
 
     def _desks(self) -> list[Desk]:
         return [] if self._work is None else list(self._work.desks.values())
@@ -144,7 +181,7 @@ class Again(msgspec.Struct, frozen=True):
 
 
 def replay_from(source: Session, folder: Path | None) -> Again:
-    """Derive a session of pods again into a new session.
+    """Derive a session again into a new session.
 
     Raises: AdapterError when the new journal cannot be written.
     """
@@ -153,6 +190,8 @@ def replay_from(source: Session, folder: Path | None) -> Again:
     session.write_card(new_card(session, arena, str(folder or "")))
     account = Account(session.journal)
     finding = verify(source.journal, folder, listener=account)
+    if finding.result is Result.VERIFIED and account.writer is None:
+        account.simulate(source.journal, folder)
     if finding.result is not Result.VERIFIED or account.writer is None:
         if account.writer is not None:
             account.writer.abandon()

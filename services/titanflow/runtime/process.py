@@ -14,17 +14,16 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from titanflow.adapters.bus.client import Bus
-from titanflow.adapters.bus.errors import Closed, Fenced
-from titanflow.adapters.bus.streams import Pod, Topology, subject
-from titanflow.core.base.errors import Problem, SpecError, TitanFlowError
-from titanflow.core.facts import Answer, Ask
-from titanflow.core.ports import Predictor
+from titanflow.adapters.bus.errors import Closed, Fenced, Taken
+from titanflow.adapters.bus.streams import Pod, Topology, seat, subject
+from titanflow.core.base.errors import InvariantError, Problem, SpecError, TitanFlowError
 from titanflow.runtime import nats_server
+from titanflow.runtime.asking import answerer
 from titanflow.runtime.chronicle import Chronicle
 from titanflow.runtime.gateway import Gateway
 from titanflow.runtime.lease import LEASE_SECONDS, RENEWALS, Lease
@@ -49,7 +48,23 @@ def log(pod: str, said: str, **fields: object) -> None:
     sys.stderr.flush()
 
 
-def run(session: Path, name: str) -> int:
+class Servant(Protocol):
+    """What a pod does that hosts no stage and whose part is known above the runtime."""
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Work until *stopping* is set."""
+        ...
+
+    def state(self) -> dict[str, object]:
+        """Return how it goes, for the pod's beat."""
+        ...
+
+
+Serve = Callable[[Live, Pod, Topology, Plan, Callable[[str], None]], Servant]
+"""Makes the servant of the role serving."""
+
+
+def run(session: Path, name: str, serve: Serve | None = None) -> int:
     """Run the pod *name* of the live session in the folder *session*; return the exit code."""
     live = Live(session)
     topology = live.topology()
@@ -59,8 +74,8 @@ def run(session: Path, name: str) -> int:
         raise SpecError([Problem(f"no pod {name!r}", str(live.path), f"one of: {names}")])
     plan = prepare(Path(live.settings().manifests), None)
     try:
-        asyncio.run(_Process(live, topology, pod, plan).run())
-    except Fenced as error:
+        asyncio.run(_Process(live, topology, pod, plan, serve).run())
+    except (Fenced, Taken) as error:
         log(name, f"stops: {error}")
         return GONE
     except TitanFlowError as error:
@@ -72,8 +87,12 @@ def run(session: Path, name: str) -> int:
 class _Process:
     """The parts of one pod's process."""
 
-    def __init__(self, live: Live, topology: Topology, pod: Pod, plan: Plan) -> None:
+    def __init__(
+        self, live: Live, topology: Topology, pod: Pod, plan: Plan, serve: Serve | None
+    ) -> None:
         self._live, self._topology, self._pod, self._plan = live, topology, pod, plan
+        self._serve = serve
+        self._servant: Servant | None = None
         self._host: Host | None = None
         self._gateway: Gateway | None = None
         self._chronicle: Chronicle | None = None
@@ -83,6 +102,7 @@ class _Process:
             pod.name,
             live.key(pod.name),
             notice=lambda text: log(pod.name, text),
+            seat=seat(topology, pod) if pod.output else None,
         )
 
     async def run(self) -> None:
@@ -141,6 +161,9 @@ class _Process:
         if self._pod.role == "governance":
             await self._stopping.wait()
             return
+        if self._pod.role == "serving":
+            await self._serving()
+            return
         if self._pod.role == "gateway":
             speed = self._live.settings().speed
             self._gateway = Gateway(self._bus, self._topology, self._plan, speed)
@@ -148,11 +171,29 @@ class _Process:
             return
         shard = Shard(self._pod, self._topology, self._plan)
         snapshots = self._live.pod(self._pod) / "snapshot"
-        predictor = self._plan.predictor() if "decide" in self._pod.stages else None
-        answer = _Answerer(predictor).answer if predictor is not None else None
+        answers = answerer(self._live, self._topology, self._pod, self._plan)
+        if answers is not None:
+            await answers.ready(lambda text: log(self._pod.name, text))
         lease = await self._lease() if {"gate", "trade"} & set(self._pod.stages) else None
-        self._host = Host(self._bus, self._topology, shard, snapshots, answer, lease)
-        await self._host.run()
+        predict = answers.predict if answers is not None else None
+        self._host = Host(self._bus, self._topology, shard, snapshots, predict, lease)
+        try:
+            await self._host.run()
+        finally:
+            if answers is not None:
+                await answers.close()
+
+    async def _serving(self) -> None:
+        """Answer by models until somebody stops the process.
+
+        Raises: InvariantError if whoever started it gave no servant.
+        """
+        if self._serve is None:
+            raise InvariantError("nothing here can serve models")
+        self._servant = self._serve(
+            self._live, self._pod, self._topology, self._plan, lambda t: log(self._pod.name, t)
+        )
+        await self._servant.run(self._stopping)
 
     async def _lease(self) -> Lease | None:
         """Return the lease that this pod must see fresh; None where the topology has none."""
@@ -187,6 +228,8 @@ class _Process:
             "rssKiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
             "counters": vars(self._bus.counters),
         }
+        if self._servant is not None:
+            state |= self._servant.state()
         if self._gateway is not None:
             gateway = self._gateway
             state |= {"number": gateway.number, "at": gateway.at, "events": gateway.published}
@@ -205,14 +248,3 @@ class _Process:
         if self._chronicle is not None:
             state |= {"turns": self._chronicle.turns, "digest": self._chronicle.digest}
         return state
-
-
-class _Answerer:
-    """Answers asks in this process."""
-
-    def __init__(self, predictor: Predictor) -> None:
-        self._predictor = predictor
-
-    async def answer(self, asks: Sequence[Ask]) -> Sequence[Answer]:
-        """Return the answers, in the order of the asks."""
-        return self._predictor.predict(asks)

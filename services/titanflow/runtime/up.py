@@ -48,12 +48,15 @@ Shape = Literal["colocated", "split", "apart", "whole"]
 Notice = Callable[[str], None]
 
 
-def shape(arena: str, kind: Shape, contenders: Sequence[str], *, lock_step: bool) -> Topology:
+def shape(
+    arena: str, kind: Shape, contenders: Sequence[str], *, lock_step: bool, models: bool = False
+) -> Topology:
     """Return the topology of one machine.
 
     Colocated has the fewest hops; split has a pod for each stage; apart has one for each contender,
     which then reads the market, beliefs and its own facts only; whole has one for everything.
     At a speed governance's lease is needed; in lock step there is no clock that it could fit.
+    Where contenders ask *models*, there is a pod that serves them.
     """
     pods: tuple[Pod, ...] = {
         "colocated": (
@@ -80,7 +83,9 @@ def shape(arena: str, kind: Shape, contenders: Sequence[str], *, lock_step: bool
             ),
         ),
     }[kind]
-    roles = (Pod(GATEWAY, role="gateway"), Pod("governance", role="governance"))
+    roles = [Pod(GATEWAY, role="gateway"), Pod("governance", role="governance")]
+    if models:
+        roles.append(Pod("serving", role="serving"))
     return check(
         Topology(
             arena,
@@ -108,7 +113,8 @@ def begin(plan: Plan, kind: Shape, speed: float) -> tuple[Session, bool]:
     session = sessions.create(arena)
     session.write_card(new_card(session, arena, manifests))
     names = [entrant.name for entrant in plan.ground.entrants]
-    topology = shape(arena, kind, names, lock_step=speed == 0)
+    models = any(entrant.contract is not None for entrant in plan.ground.entrants)
+    topology = shape(arena, kind, names, lock_step=speed == 0, models=models)
     Live(session.path).make(topology, Settings(manifests, speed))
     return session, False
 

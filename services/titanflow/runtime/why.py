@@ -8,7 +8,6 @@ guesses: each number is in the journal or follows from it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -42,7 +41,7 @@ from titanflow.core.risk.rules import RULES
 from titanflow.core.risk.verdict import Asked
 from titanflow.core.spec.words import Origin, Outcome
 from titanflow.runtime.describe import describe
-from titanflow.runtime.journal import FACT, Head, JournalError, Reader, decode_fact, read_head
+from titanflow.runtime.journal import Head, facts_of, read_head
 from titanflow.runtime.plan import Plan, plan_from_head
 from titanflow.runtime.recompute import Recomputation, topology_of, turns_of
 from titanflow.runtime.sim import INPUTS, Driver
@@ -169,21 +168,11 @@ def _moment(question: Question) -> _Moment:
     )
 
 
-def _facts(path: Path) -> Iterator[Fact]:
-    """Give the readable facts of a journal; damage ends it (why is no verifier)."""
-    try:
-        for record in Reader(path).records():
-            if record.kind == FACT:
-                yield decode_fact(record.body)
-    except JournalError:
-        return
-
-
 def _find(path: Path, prefix: str) -> Fact:
     if len(prefix) < 4 or any(c not in "0123456789abcdef" for c in prefix):
         raise SpecError([Problem(f"{prefix!r} is no id", "why", "give at least 4 hex digits")])
     found: dict[str, Fact] = {}
-    for fact in _facts(path):
+    for fact in facts_of(path):
         if fact.id.hex().startswith(prefix):
             found[fact.id.hex()] = fact
             if len(found) > 1:
@@ -225,7 +214,7 @@ def _root(path: Path, subject: Fact) -> Id | None:
 
 
 def _by_id(path: Path, ident: Id) -> Fact | None:
-    return next((fact for fact in _facts(path) if fact.id == ident), None)
+    return next((fact for fact in facts_of(path) if fact.id == ident), None)
 
 
 def _story(path: Path, root: Id) -> list[Fact]:
@@ -233,7 +222,7 @@ def _story(path: Path, root: Id) -> list[Fact]:
     wanted = {root}
     orders: set[Id] = set()
     story: list[Fact] = []
-    for fact in _facts(path):
+    for fact in facts_of(path):
         follows = fact.id == root or (
             fact.cause in wanted and isinstance(fact, Verdict | Order | Entry | StateChange)
         )
@@ -249,13 +238,13 @@ def _story(path: Path, root: Id) -> list[Fact]:
 
 def _consequences(path: Path, subject: Fact) -> list[Fact]:
     """Return *subject* and what it led to at once, for facts that no intent is behind."""
-    found = [f for f in _facts(path) if subject.id in (f.id, f.cause)]
+    found = [f for f in facts_of(path) if subject.id in (f.id, f.cause)]
     return found[:FOLLOWERS_MAX]
 
 
 def _followers(path: Path, signal: Fact) -> list[Fact]:
     """Return the stories of all intents that came of *signal*."""
-    roots = [f.id for f in _facts(path) if isinstance(f, Intent) and f.cause == signal.id]
+    roots = [f.id for f in facts_of(path) if isinstance(f, Intent) and f.cause == signal.id]
     return [fact for root in roots for fact in _story(path, root)]
 
 
@@ -305,7 +294,7 @@ def _run_again(path: Path, plan: Plan, moment: _Moment, witness: _Witness) -> No
     driver = Driver(plan)
     witness.attend(driver.arena.decide, driver.arena.gate, moment)
     opening: set[Id] = set()
-    for fact in _facts(path):
+    for fact in facts_of(path):
         if not opening:
             # The kill switches of the manifests are recorded inputs, and `begin` applies them.
             opening = {said.id for said in driver.begin(fact.at)}

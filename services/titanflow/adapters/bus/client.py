@@ -16,10 +16,11 @@ from typing import Final, Self
 import msgspec
 from nats.aio.msg import Msg
 
-from titanflow.adapters.bus.errors import BusError, Closed, Fenced, StreamFull
+from titanflow.adapters.bus.errors import BusError, Closed, Fenced, StreamFull, Taken
 from titanflow.adapters.bus.keys import Key
 from titanflow.adapters.bus.link import Counters, Link, Lost, Patience
-from titanflow.adapters.bus.reading import Reader
+from titanflow.adapters.bus.reading import HEARTBEAT, Reader
+from titanflow.adapters.bus.streams import DAY_NS, Consumer
 from titanflow.core.base.chance import chance
 from titanflow.core.base.errors import AdapterError
 
@@ -30,6 +31,10 @@ EXPECTED_LAST: Final = "Nats-Expected-Last-Subject-Sequence"
 SERVER_AT_LEAST: Final = (2, 14)
 """The first version that can set a durable consumer to a sequence (CONSUMER.RESET)."""
 
+SEAT_BEAT_S: Final = 0.1
+"""The least that the server beats; so much longer takes every new link."""
+_SEAT_NS: Final = 30 * DAY_NS
+"""A seat is kept so long without a pause; then the link is made anew."""
 _WRONG_LAST: Final = frozenset({10071, 10164})
 _FULL: Final = frozenset({10077, 10023, 10047})
 """A limit of the stream, the store's share, the store as a whole."""
@@ -76,11 +81,12 @@ class Bus:
         patience: Patience | None = None,
         tls: ssl.SSLContext | None = None,
         notice: Callable[[str], None] | None = None,
+        seat: Consumer | None = None,
     ) -> None:
         self.user = user
         self.counters = Counters()
         self.patience = patience or Patience()
-        self._address, self._key, self._tls = address, key, tls
+        self._address, self._key, self._tls, self._seat = address, key, tls, seat
         self._notice = notice or (lambda _: None)
         self._link: Link | None = None
         self._changed = asyncio.Event()
@@ -320,11 +326,50 @@ class Bus:
             raise Closed(f"the NATS server is {link.version}, at least {wanted} is needed")
         for subject in self._listeners:
             await self._hear(link, subject)
+        if self._seat is not None:
+            await self._sit(link, self._seat)
         self.counters.reconnects += self.counters.links > 0
         self.counters.links += 1
         self._link = link
         self._changed.set()
         self._notice("has a link to the NATS server")
+
+    async def _sit(self, link: Link, seat: Consumer) -> None:
+        """Wait for the seat. Who has it is alone: the server lets one pull wait, and refuses more
+        without a word; a heartbeat shows that it is ours. It is free again when our link ends.
+
+        Two processes on the same consumers would set each other's positions and so pass over
+        messages, before either of them is fenced.
+
+        Raises: Taken if another process keeps it; Lost if the link ends.
+        """
+        box, ours = link.box(), asyncio.Event()
+
+        async def hear(message: Msg) -> None:
+            if (message.headers or {}).get("Status") == HEARTBEAT:
+                ours.set()
+            elif ours.is_set():
+                link.end("the seat was lost")
+
+        await link.listen(box, hear)
+        body = {"batch": 1, "expires": _SEAT_NS, "idle_heartbeat": int(SEAT_BEAT_S * 1e9)}
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.patience.budget_s
+        while True:
+            await link.send(
+                f"$JS.API.CONSUMER.MSG.NEXT.{seat.stream}.{seat.name}",
+                msgspec.json.encode(body),
+                box,
+            )
+            try:
+                async with asyncio.timeout(2.5 * SEAT_BEAT_S):
+                    await ours.wait()
+                    return
+            except TimeoutError:
+                self._why = f"another process of {self.user} is alive"
+            if loop.time() > deadline:
+                raise Taken(self._why)
+            self._notice(f"waits for its seat: {self._why}")
 
     def _unset(self, link: Link) -> None:
         """Forget a link that ended."""

@@ -16,6 +16,10 @@ class Closed(BusError):  # noqa: N818 - a state, said as such
     """There is no link and there will be none: the process must exit and be started anew."""
 
 
+class Taken(Closed):
+    """Another process of the same pod holds its seat: this one must go."""
+
+
 class Fenced(BusError):  # noqa: N818 - a state, said as such
     """Somebody else wrote on this pod's subject: this copy of the pod is the one that must go."""
 

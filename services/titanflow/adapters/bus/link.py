@@ -200,7 +200,7 @@ class Link:
 
     async def close(self) -> None:
         """Throw the link away. Takes at most a second, whatever state the connection is in."""
-        self._end("closed by us")
+        self.end("closed by us")
         if self._watcher is not None:
             self._watcher.cancel()
         # Closing politely waits for the peer to read what was written, and a half-open peer never
@@ -212,7 +212,7 @@ class Link:
             async with asyncio.timeout(1):
                 await self._client.close()
 
-    def _end(self, why: str) -> None:
+    def end(self, why: str) -> None:
         """Mark the end, once, and tell everybody who waits for an answer."""
         if self.ended.is_set():
             return
@@ -234,7 +234,7 @@ class Link:
             except (OSError, nats_errors.Error, RuntimeError, AttributeError) as error:
                 if loop.time() - since > patient + _BLOCKED_S:
                     continue
-                self._end(f"a ping had no answer within {patient:g} s ({type(error).__name__})")
+                self.end(f"a ping had no answer within {patient:g} s ({type(error).__name__})")
 
     async def _on_reply(self, message: Msg) -> None:
         """Hand an answer to who asked."""
@@ -259,4 +259,4 @@ class Link:
 
     async def _on_closed(self) -> None:
         """Hear that the client gave up: after `-ERR`, at the end of the stream, by its pings."""
-        self._end(str(self._client.last_error or "the connection ended"))
+        self.end(str(self._client.last_error or "the connection ended"))

@@ -29,7 +29,7 @@ BATCH: Final = 100_000
 """Messages of one pull: more than come before it is renewed."""
 MISSES_MAX: Final = 3
 """Heartbeats that may miss before a pull counts as dead."""
-_HEARTBEAT: Final = "100"
+HEARTBEAT: Final = "100"
 _NOBODY: Final = "503"
 _ACK_TOKENS: Final = 9
 _ACK_TOKENS_FAR: Final = 11
@@ -237,7 +237,7 @@ class Reader:
     def _status(self, headers: dict[str, str]) -> None:
         """Treat a word of the server about the pull: a heartbeat, or its end."""
         status = headers.get("Status")
-        if status == _HEARTBEAT:
+        if status == HEARTBEAT:
             last = int(headers.get("Nats-Last-Consumer", "0"))
             if last > self._delivered:
                 self._gap(last)

@@ -139,6 +139,8 @@ class Consumer(msgspec.Struct, frozen=True):
     filters: tuple[str, ...] = ()
     in_flight: int = 1
     """Messages delivered and not yet acknowledged; 1 keeps the order, whatever is redelivered."""
+    is_seat: bool = False
+    """Whether it delivers nothing: the one process that the server lets pull from it is the pod."""
 
     def config(self) -> dict[str, object]:
         """Return the declaration in the words of the JetStream API."""
@@ -150,6 +152,7 @@ class Consumer(msgspec.Struct, frozen=True):
             "max_deliver": -1,
             "max_ack_pending": self.in_flight,
             "filter_subjects": list(self.filters),
+            **({"max_waiting": 1} if self.is_seat else {}),
         }
 
 
@@ -223,7 +226,7 @@ def streams(topology: Topology) -> tuple[Stream, ...]:
             stream_name(arena, "MARKET"),
             (subject(arena, "market"),),
             "market events, all of one instant in a message",
-            # In lock step what is lost is said again, byte by byte; else flushes are where they are.
+            # In lock step what is lost is said again, byte by byte.
             is_async=topology.replay_clock and topology.lock_step,
         ),
         Stream(
@@ -275,7 +278,7 @@ def consumers(topology: Topology) -> tuple[Consumer, ...]:
     """Return every durable consumer of an arena: what each pod reads, and nothing besides.
 
     A pod's consumer is called like the pod; `<pod>-turns` reads its own turns again when it
-    recovers; `<pod>-journal` reads a stream whole.
+    recovers; `<pod>-journal` reads a stream whole; `<pod>-seat` is for one process at a time.
     """
     found: list[Consumer] = []
     names = {stream.name for stream in streams(topology)}
@@ -288,6 +291,7 @@ def consumers(topology: Topology) -> tuple[Consumer, ...]:
             name = stream_name(topology.arena, pod.output)
             own = (output_subject(topology, pod),)
             found.append(Consumer(name, f"{pod.name}-turns", pod.name, own, UNORDERED_IN_FLIGHT))
+            found.append(seat(topology, pod))
         if pod.writes_journal:
             whole = [stream_name(topology.arena, kind) for kind in JOURNALLED]
             found += [
@@ -296,6 +300,13 @@ def consumers(topology: Topology) -> tuple[Consumer, ...]:
                 if name in names
             ]
     return tuple(found)
+
+
+def seat(topology: Topology, pod: Pod) -> Consumer:
+    """Return the consumer whose only reader is the pod; nothing is ever said on its subject."""
+    nothing = subject(topology.arena, "own", f"_{pod.name}")  # no contender has such a name
+    name = stream_name(topology.arena, "OWN")
+    return Consumer(name, f"{pod.name}-seat", pod.name, (nothing,), is_seat=True)
 
 
 def turn_sources(topology: Topology, pod: Pod) -> tuple[Pod, ...]:

@@ -20,6 +20,7 @@ from titanflow.adapters.bundles.judge import judge_archive
 from titanflow.adapters.bundles.refusal import BundleRefusedError, Step
 from titanflow.adapters.bundles.signing import KEYS, Trust, read_signature
 from titanflow.adapters.bundles.store import read_archive
+from titanflow.adapters.bus.streams import Pod, Topology
 from titanflow.adapters.model_host import HostFailedError, Hosts, Limits, limits_of
 from titanflow.adapters.rpc.batch import BatchLimits
 from titanflow.adapters.rpc.health import Health
@@ -28,6 +29,7 @@ from titanflow.adapters.rpc.method import AnyMethod
 from titanflow.adapters.rpc.server import Listen, Server
 from titanflow.core.base.errors import AdapterError
 from titanflow.core.spec.bundle import ServingSpec
+from titanflow.runtime.asking import ADDRESS
 from titanflow.runtime.code import version
 from titanflow.runtime.place import Live, replace
 from titanflow.runtime.plan import Plan
@@ -46,8 +48,6 @@ ATTEMPTS_MAX: Final = 3
 PATIENT_SECONDS: Final = 0.8
 """Least time for an answer in lock step, where market time stands still while it is waited for."""
 GRACE_SECONDS: Final = 2.0
-ADDRESS: Final = "address"
-"""Name of the file that holds where the pod listens, in the pod's own folder."""
 
 Told = Callable[[str], None]
 
@@ -182,15 +182,15 @@ class ServingPod:
 class Serving:
     """One serving pod of a live session, with its server."""
 
-    def __init__(self, live: Live, name: str, plan: Plan, told: Told, *, lock_step: bool) -> None:
-        self._folder, self._told = live.pod(name), told
+    def __init__(self, live: Live, pod: Pod, topology: Topology, plan: Plan, told: Told) -> None:
+        self._folder, self._told = live.pod(pod), told
         self._bundles = plan.served()
         self._pod = ServingPod(
             Trust([plan.folder / KEYS, home() / KEYS]),
             told,
             pinned=[bundle.contract.digest for bundle, _ in self._bundles],
             specs={manifest.name: manifest.spec.serving for manifest in plan.loaded.bundles},
-            is_patient=lock_step,
+            is_patient=topology.lock_step,
         )
 
     def state(self) -> dict[str, object]:
