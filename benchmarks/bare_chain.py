@@ -151,7 +151,7 @@ async def measure(arguments: argparse.Namespace) -> None:
     sizes = [arguments.size] * (arguments.workers + 1)
     topology = Topology("main", (Pod("gateway", role="gateway"),))
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
-        with Lab(Path(name), topology, 1) as lab:
+        with Lab(Path(name), topology, ["nobody"]) as lab:
             print(f"{machine()}; fdatasync {fdatasync_ms(Path(name)):.2f} ms")
             async with Chain(lab, sizes) as chain:
                 count = round(arguments.rate * arguments.seconds)

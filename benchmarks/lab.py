@@ -23,6 +23,7 @@ from titanflow.adapters.bus.client import Bus
 from titanflow.adapters.bus.ensure import ensure
 from titanflow.adapters.bus.permissions import HOST
 from titanflow.adapters.bus.streams import Topology
+from titanflow.core.base.instant import format_instant
 from titanflow.core.base.ident import NO_ID, derive
 from titanflow.core.facts import Bar
 from titanflow.runtime import nats_server
@@ -33,8 +34,8 @@ BAR_NS: Final = 60 * 10**9
 START_NS: Final = 1_600_000_000 * 10**9
 PROBES: Final = 200
 STOP_SECONDS: Final = 10.0
-_SPIN_S: Final = 0.0002
-"""Sleep ends about a tenth of a millisecond late; so much before it is due the clock looks."""
+_SPIN_S: Final = 0.00008
+"""Sleep ends about so late; for so long the clock looks instead."""
 
 ARENA: Final = """\
 apiVersion: titanflow.io/v1alpha1
@@ -70,16 +71,32 @@ CONTENDER: Final = """\
 ---
 apiVersion: titanflow.io/v1alpha1
 kind: Contender
-metadata: {{name: dice-{number}}}
+metadata: {{name: {name}}}
 spec:
   tier: Paper
-  recipe: {{kind: Rules, rules: {{name: Random, parameters: {{period: "{period}"}}}}}}
+  recipe: {recipe}
   sizing: {{kind: FixedFraction, fixedFraction: {{fractionBps: {fraction}}}}}
+"""
+DICE: Final = '{kind: Rules, rules: {name: Random, parameters: {period: "20"}}}'
+"""An opinion once in twenty bars: of ten such, some order follows every third bar."""
+STEADY: Final = '{kind: Python, python: {entryPoint: "steady:Steady"}}'
+"""An order on every bar."""
+CODE: Final = """\
+from titanflow.core.contender.protocol import Side, View, Wish
+
+
+class Steady:
+    features = ()
+
+    def decide(self, view: View) -> tuple[Wish, ...]:
+        # It holds enough to sell, however late it hears of what it has bought.
+        side = Side.BUY if view.bars_seen < 100 or view.bars_seen % 2 else Side.SELL
+        return (Wish.market(side, 10),)
 """
 
 
-def write_arena(folder: Path, contenders: int, period: int) -> Path:
-    """Write manifests of so many contenders, each with an opinion once in *period* bars.
+def write_arena(folder: Path, names: Sequence[str], recipe: str) -> Path:
+    """Write an arena of contenders of one recipe; return where it lies.
 
     The market of a benchmark is `bars`; the file holds its first bars, because an arena has one.
     """
@@ -88,11 +105,12 @@ def write_arena(folder: Path, contenders: int, period: int) -> Path:
     for bar in bars(2):
         cells = (bar.open_ticks, bar.high_ticks, bar.low_ticks, bar.close_ticks)
         prices = ",".join(f"{ticks / 100:.2f}" for ticks in cells)
-        rows.append(f"X,{bar.at},{prices},{bar.volume_lots}")
+        rows.append(f"X,{format_instant(bar.at)},{prices},{bar.volume_lots}")
     (folder / "bars.csv").write_text("\n".join(rows) + "\n")
+    (folder / "steady.py").write_text(CODE)
     text = ARENA
-    for number in range(contenders):
-        text += CONTENDER.format(number=number, fraction=100 + number, period=period)
+    for number, name in enumerate(names):
+        text += CONTENDER.format(name=name, recipe=recipe, fraction=100 + number)
     (folder / "arena.yaml").write_text(text)
     return folder
 
@@ -113,9 +131,9 @@ class Lab:
     """A server and pods in one folder; everything ends with the `with` block."""
 
     def __init__(
-        self, folder: Path, topology: Topology, contenders: int, period: int = 2
+        self, folder: Path, topology: Topology, names: Sequence[str], recipe: str = STEADY
     ) -> None:
-        manifests = write_arena(folder / "manifests", contenders, period)
+        manifests = write_arena(folder / "manifests", names, recipe)
         self.topology = topology
         self.live = Live(folder / "session")
         self.live.make(topology, Settings(str(manifests), 0.0))
@@ -183,6 +201,14 @@ def cpu_of(pid: int) -> float:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     return 0.0
+
+
+def wait_until(due: float) -> None:
+    """Return at *due*, a time of `time.perf_counter`, or at once if that is over."""
+    while (left := due - time.perf_counter()) > 0:
+        # Whoever spins all the time uses up its share, and is put aside when it counts.
+        if left > _SPIN_S:
+            time.sleep(left - _SPIN_S)
 
 
 async def on_time(rate: float, count: int) -> AsyncIterator[float]:

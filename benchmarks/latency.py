@@ -28,7 +28,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.bare_chain import Chain
-from benchmarks.lab import Lab, bars, fdatasync_ms, machine, on_time, quantile, write_arena
+from benchmarks.lab import (
+    DICE,
+    Lab,
+    bars,
+    fdatasync_ms,
+    machine,
+    on_time,
+    quantile,
+    wait_until,
+    write_arena,
+)
 from titanflow.adapters.bus.client import Bus
 from titanflow.adapters.bus.reading import Message
 from titanflow.adapters.bus.streams import Pod, Topology
@@ -38,9 +48,7 @@ from titanflow.runtime.gateway import Gateway
 from titanflow.runtime.plan import Plan, prepare
 from titanflow.runtime.shard import GATEWAY, Shard
 
-CONTENDERS: Final = 10
-PERIOD: Final = 20
-"""Bars between two opinions of one contender: some order follows every third bar."""
+CONTENDERS: Final = tuple(f"dice-{number}" for number in range(10))
 PROCESS_RATE: Final = 5_000
 PROCESS_P99_US: Final = 250.0
 """The bar in process."""
@@ -92,8 +100,7 @@ def in_process(plan: Plan, seconds: float) -> dict[str, Any]:
     for place, (turn, ref) in enumerate(inputs[WARM_UP:]):
         due = begun + place / PROCESS_RATE
         late += time.perf_counter() > due
-        while time.perf_counter() < due:
-            pass
+        wait_until(due)
         shard.take(turn, ref)
         said = shard.finish()
         took = time.perf_counter() - due
@@ -114,8 +121,7 @@ def _idle(count: int) -> list[float]:
     begun, missed = time.perf_counter() + 0.01, []
     for place in range(count):
         due = begun + place / PROCESS_RATE
-        while time.perf_counter() < due:
-            pass
+        wait_until(due)
         missed.append((time.perf_counter() - due) * 1e6)
     return missed
 
@@ -127,6 +133,7 @@ class Paced(Gateway):
         super().__init__(bus, topology, plan, 1.0)
         self.heard: list[tuple[float, bytes]] = []
         self._bars = bars(total)
+        self._is_open = asyncio.Event()
 
     def _note(self, message: Message) -> None:
         self.heard.append((time.perf_counter(), message.data))
@@ -134,10 +141,12 @@ class Paced(Gateway):
 
     async def _drive(self, *, ended: bool) -> None:
         assert not ended
+        self._is_open.set()
         await asyncio.Event().wait()
 
     async def burst(self, rate: float, count: int) -> dict[int, float]:
         """Publish *count* bars at a rate; return the time at which each was due, by its own time."""
+        await self._is_open.wait()
         due: dict[int, float] = {}
         async for at in on_time(rate, count):
             bar = next(self._bars)
@@ -174,7 +183,7 @@ def order_times(heard: Sequence[tuple[float, bytes]]) -> tuple[dict[int, float],
 async def across_pods(folder: Path, rounds: int, seconds: float) -> dict[str, Any]:
     """Return the latencies of pods and of the bare chain, in ms, in alternating rounds."""
     count = round(PODS_RATE * seconds)
-    with Lab(folder, PODS, 4) as lab:
+    with Lab(folder, PODS, ["steady"]) as lab:
         await lab.prepare()
         plan = prepare(lab.manifests, None)
         async with lab.bus(GATEWAY) as bus:
@@ -256,12 +265,12 @@ def main() -> int:
     print(report["machine"], file=sys.stderr)
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         if options.only != "pods":
-            plan = prepare(write_arena(Path(name) / "arena", CONTENDERS, PERIOD), None)
+            plan = prepare(write_arena(Path(name) / "arena", CONTENDERS, DICE), None)
             rows = [in_process(plan, options.seconds) for _ in range(options.rounds)]
             p99 = statistics.median(row["p99"] for row in rows)
             report["process"] = {"rounds": rows, "p99": p99, "bar": PROCESS_P99_US}
             met &= p99 <= PROCESS_P99_US
-            show(f"in process, {PROCESS_RATE} bars/s, {CONTENDERS} contenders, µs", rows)
+            show(f"in process, {PROCESS_RATE} bars/s, {len(CONTENDERS)} contenders, µs", rows)
             print(f"  median p99 {p99:.1f} µs; bar {PROCESS_P99_US:g} µs")
         if options.only != "process":
             ran = asyncio.run(across_pods(Path(name), options.rounds, options.seconds))

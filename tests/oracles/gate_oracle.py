@@ -265,6 +265,7 @@ class Gate:
 
     def admission(self, order):
         person, limits = self.people[order.c], self.cells[order.c][order.i].limits
+        throttled = self.message(order.c, order.now)
         if self.arena_killed:
             yield "kill_arena", 0, 0
         if person.killed or self.killed[order.i]:
@@ -273,7 +274,6 @@ class Gate:
             yield "account", 0, 0
         if limits.tradable == 0:
             yield "instrument", 0, 0
-        throttled = self.message(order.c, order.now)
         age = order.now - order.decided
         if order.duplicate:
             yield "duplicate", 0, 0
@@ -510,7 +510,7 @@ class Gate:
 
         def tell(changes, rule, limit, actual):
             state = self.trading_state(c)
-            if state != former:
+            if state != former or (latch != "reducing" and value):
                 changes.append((c, former, state, NUMBER[rule], limit, actual))
 
         return tell

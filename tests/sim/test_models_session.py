@@ -8,10 +8,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from kit import read_journal, small_folder, write_journal
-from model_kit import FEATURES, Signer, linear_archive, manifest
+from kit import read_journal, write_journal
+from model_kit import FEATURES, model_folder
 
-from titanflow.adapters.bundles.archive import sha256_of
 from titanflow.core.base.errors import SpecError
 from titanflow.core.facts import Answer, Ask, Fact, Fill, Intent, Standing
 from titanflow.core.spec.words import Reply
@@ -21,48 +20,6 @@ from titanflow.runtime.sim import Driver
 from titanflow.runtime.verify import Result as Found
 from titanflow.runtime.verify import verify
 from titanflow.runtime.why import Question, explain
-
-BUNDLE = """\
-apiVersion: titanflow.io/v1alpha1
-kind: ModelBundle
-metadata: {{name: line}}
-spec:
-  version: {version}
-  artifact: {{uri: "file://./{file}", sha256: {sha256}}}
-  signature: {{keyId: tester, ed25519: {signature}}}
-  featureSchema: {{digest: {digest}}}
-"""
-
-CONTENDER = """\
-apiVersion: titanflow.io/v1alpha1
-kind: Contender
-metadata: {{name: {name}}}
-spec:
-  tier: Paper
-  recipe: {{kind: Model, model: {{bundleRef: {{name: line{pin}}}}}}}
-  sizing: {{kind: FixedFraction, fixedFraction: {{fractionBps: 2000}}}}
-"""
-
-
-def model_folder(folder: Path, **changes: str) -> Path:
-    """Write the small arena with two contenders that trade by one signed bundle."""
-    small_folder(folder)
-    archive = linear_archive()
-    signer = Signer(folder / "keys")
-    path = signer.write(folder, archive)
-    told = {
-        "version": "1.0.0",
-        "file": path.name,
-        "sha256": sha256_of(archive),
-        "signature": signer.sign(archive).ed25519,
-        "digest": manifest().feature_digest,
-        **changes,
-    }
-    pin = told.pop("pin", "")
-    (folder / "bundle.yaml").write_text(BUNDLE.format(**told))
-    for name in ("line-a", "line-b"):
-        (folder / f"{name}.yaml").write_text(CONTENDER.format(name=name, pin=pin))
-    return folder
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import onnx
+from kit import small_folder
 from onnx import NodeProto, TensorProto
 from onnx.helper import (
     make_graph,
@@ -169,6 +170,49 @@ def ask(number: int = 0, *, bundle: str = "ab" * 32, features: tuple[float, ...]
     ident = derive(NO_ID, b"ask", number)
     told = features or tuple(float(value) for value in rows()[number])
     return Ask(ident, NO_ID, 7, 7, "mine", "AAPL", bundle, told)
+
+
+BUNDLE = """\
+apiVersion: titanflow.io/v1alpha1
+kind: ModelBundle
+metadata: {{name: line}}
+spec:
+  version: {version}
+  artifact: {{uri: "file://./{file}", sha256: {sha256}}}
+  signature: {{keyId: tester, ed25519: {signature}}}
+  featureSchema: {{digest: {digest}}}
+"""
+
+CONTENDER = """\
+apiVersion: titanflow.io/v1alpha1
+kind: Contender
+metadata: {{name: {name}}}
+spec:
+  tier: Paper
+  recipe: {{kind: Model, model: {{bundleRef: {{name: line{pin}}}}}}}
+  sizing: {{kind: FixedFraction, fixedFraction: {{fractionBps: 2000}}}}
+"""
+
+
+def model_folder(folder: Path, days: int = 60, **changes: str) -> Path:
+    """Write the small arena with two contenders that trade by one signed bundle."""
+    small_folder(folder, days)
+    archive = linear_archive()
+    signer = Signer(folder / "keys")
+    path = signer.write(folder, archive)
+    told = {
+        "version": "1.0.0",
+        "file": path.name,
+        "sha256": sha256_of(archive),
+        "signature": signer.sign(archive).ed25519,
+        "digest": manifest().feature_digest,
+        **changes,
+    }
+    pin = told.pop("pin", "")
+    (folder / "bundle.yaml").write_text(BUNDLE.format(**told))
+    for name in ("line-a", "line-b"):
+        (folder / f"{name}.yaml").write_text(CONTENDER.format(name=name, pin=pin))
+    return folder
 
 
 # Graphs that nobody wants to run.

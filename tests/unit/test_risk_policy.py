@@ -64,7 +64,6 @@ BOUNDED = st.fixed_dictionaries(
         "maxOrderNotional": st.sampled_from(["3", "4"]),
         "priceCollarBps": st.integers(1, 900),
         "maxReferenceAgeSeconds": MONEY,
-        "maxOpenOrders": MONEY,
         "maxPositionQuantity": st.sampled_from(["5", "6.5"]),
         "maxPositionNotional": st.sampled_from(["5", "6"]),
         "maxConcentrationBps": MONEY,
@@ -144,13 +143,13 @@ def test_the_order_of_policies_means_nothing() -> None:
 
 
 def test_an_instruments_own_limit_takes_the_place_in_its_own_policy_only() -> None:
-    loose = policy({"maxOpenOrders": 2}, instruments=[{"symbol": "A", "maxOpenOrders": 9}])
+    loose = policy({"priceCollarBps": 2}, instruments=[{"symbol": "A", "priceCollarBps": 9}])
 
     alone = law_of(GROUND, ANN, {"a": loose})
-    both = law_of(GROUND, ANN, {"a": loose, "b": policy({"maxOpenOrders": 5})})
+    both = law_of(GROUND, ANN, {"a": loose, "b": policy({"priceCollarBps": 5})})
 
-    assert (9, 2) == tuple(cell[7] for cell in alone.cells)
-    assert (5, 2) == tuple(cell[7] for cell in both.cells)
+    assert (9, 2) == tuple(cell[5] for cell in alone.cells)
+    assert (5, 2) == tuple(cell[5] for cell in both.cells)
 
 
 def test_lots_are_rounded_to_the_stricter_side() -> None:

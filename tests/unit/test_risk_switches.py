@@ -50,13 +50,14 @@ def test_a_switch_stops_those_that_it_names_and_nobody_else(
     assert {2 if scope == A else 0} == {found[pair].reason for pair in stopped}
 
 
-def test_the_severest_switch_speaks_and_after_its_release_the_next(risk: Risk) -> None:
-    risk.switch(A)
+def test_the_arenas_switch_speaks_then_the_severest(risk: Risk) -> None:
+    risk.switch(I, "A", action="RejectNew")
     risk.switch(C, "ann", action="CancelAll")
-
     assert "KILL:Contender:2" == risk.ask("ann", 1, 1).text
-    risk.switch(C, "ann", engaged=False)
-    assert "KILL:Arena:1" == risk.ask("ann", 1, 1).text
+
+    risk.switch(A)
+
+    assert "KILL:Arena:3" == risk.ask("ann", 1, 1).text
 
 
 def test_cancels_pass_while_killed(risk: Risk) -> None:

@@ -49,6 +49,7 @@ VIRTUAL_SECONDS_MAX: Final = 600.0
 STEPS_MAX: Final = 3_000_000
 """Callbacks of one run; a run without faults takes some ten thousand."""
 AS_FAST_AS_IT_GOES: Final = 1e18
+CONTENDERS: Final = ("dice", "cross", "channel")
 PODS: Final = {
     "colocated": (
         Pod("signal", ("perceive", "decide")),
@@ -60,6 +61,11 @@ PODS: Final = {
         Pod("risk", ("gate",)),
         Pod("execution", ("trade",)),
         Pod("ledger", ("post", "score"), writes_journal=True),
+    ),
+    "apart": (
+        Pod("perception", ("perceive",)),
+        *(Pod(f"signal-{name}", ("decide",), contenders=(name,)) for name in CONTENDERS),
+        Pod("trade", ("trade", "gate", "post", "score"), writes_journal=True),
     ),
     "whole": (
         Pod("line", ("trade", "gate", "post", "score", "perceive", "decide"), writes_journal=True),
@@ -334,7 +340,9 @@ class World:
     def server_of(self, address: str) -> tuple[Server, set[FakeClient]]:
         """Return what a client connects to; *address* tells which process it is of."""
         process = self._processes.get(int(address.partition(":")[2]))
-        return self.server, process.clients if process is not None else set()
+        if process is None or not process.is_alive:
+            raise ConnectionRefusedError(address)
+        return self.server, process.clients
 
     def _lives(self, name: str) -> bool:
         return any(p.is_alive and p.pod.name == name for p in self._processes.values())

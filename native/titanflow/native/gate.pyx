@@ -249,6 +249,27 @@ cdef class Gate:
             return ACCOUNT
         return self._message(c, now, True)
 
+    cpdef int64_t count(self, int64_t c, int64_t now):
+        """Count an order that is refused elsewhere as a message."""
+        return self._message(c, now, False)
+
+    cpdef int64_t check_whole(self, int64_t c, int64_t i, int64_t lots, int64_t price):
+        """Return the rule by which an order of *lots* in all is too large, or 0.
+
+        It is for a replacement, of which `check` is asked about what is left.
+        """
+        cdef int64_t x = self._at(c, i), reference = self.mark_ticks[i]
+        cdef int64_t most = self.facts[i, I_MAX_LOTS] if self.facts[i, I_MAX_LOTS] else VALUE_MAX
+        cdef int64_t notional = value_of(max(lots, 0), price if price > 0 else reference,
+                                         self.facts[i, I_TICK_VALUE])
+        if self._over(QUANTITY, most, lots):
+            return QUANTITY
+        if self._over(CLIP_SIZE, self.cell_limits[x, L_MAX_LOTS], lots):
+            return CLIP_SIZE
+        if self._over(MAX_NOTIONAL, self.cell_limits[x, L_MAX_NOTIONAL], notional):
+            return MAX_NOTIONAL
+        return PASS
+
     cpdef int64_t check_risk(self, int64_t c, int64_t i, int64_t side, int64_t lots):
         """Return 0 if risk's own order strictly reduces a position at a known price."""
         cdef int64_t x = self._at(c, i)
@@ -272,6 +293,8 @@ cdef class Gate:
                         bint duplicate) noexcept:
         # Whether this contender may send this message at all.
         cdef int64_t throttled, age = self.cell_limits[x, L_AGE]
+        # Every order counts as a message, whatever refuses it.
+        throttled = self._message(c, now, False)
         if self._stops(KILL_ARENA, self._arena_killed, 0, 0):
             return KILL_ARENA
         if self._stops(KILL_SCOPE, self.state[c, S_KILLED] or self.killed[i], 0, 0):
@@ -280,7 +303,6 @@ cdef class Gate:
             return ACCOUNT
         if self._stops(INSTRUMENT, self.cell_limits[x, L_TRADABLE] == 0, 0, 0):
             return INSTRUMENT
-        throttled = self._message(c, now, False)  # duplicates and stale ones count as messages too
         if self._stops(DUPLICATE, duplicate, 0, 0):
             return DUPLICATE
         if self._over(STALE, age, now - decided):
@@ -641,13 +663,17 @@ cdef class Gate:
         if equity > self.state[c, S_PEAK]:
             self.state[c, S_PEAK] = equity
         limit, loss = self.limits[c, C_DAILY_LOSS], self.state[c, S_DAY_START] - equity
+        # Each new halt is told, also to one who is halted for something else: what follows from it
+        # is for the policies to say.
         if 0 <= limit <= loss and not self.state[c, S_HALT_DAY]:
             self.state[c, S_HALT_DAY] = 1
-            former = self._changed(c, former, DAILY_LOSS, limit, loss, changes)
+            changes.append((c, former, 2, DAILY_LOSS, limit, loss))
+            former = 2
         limit, fall = self.limits[c, C_DRAWDOWN], self._drawdown(c)
         if 0 <= limit <= fall and not self.state[c, S_HALT_DRAWDOWN]:
             self.state[c, S_HALT_DRAWDOWN] = 1
-            former = self._changed(c, former, DRAWDOWN, limit, fall, changes)
+            changes.append((c, former, 2, DRAWDOWN, limit, fall))
+            former = 2
         limit = self.limits[c, C_REDUCE]
         if limit >= 0:
             self.state[c, S_REDUCING] = fall >= limit
@@ -665,15 +691,15 @@ cdef class Gate:
             if self.member[c, g] and not self.state[c, S_HALT_DAY]:
                 former = self._trading_state(c)
                 self.state[c, S_HALT_DAY] = 2 + g
-                self._changed(c, former, DAILY_LOSS, limit, loss, changes)
+                changes.append((c, former, 2, DAILY_LOSS, limit, loss))
         return 0
 
-    cdef int64_t _changed(self, int64_t c, int64_t former, int64_t rule, int64_t limit,
-                          int64_t actual, list changes) except -1:
+    cdef int _changed(self, int64_t c, int64_t former, int64_t rule, int64_t limit,
+                      int64_t actual, list changes) except -1:
         cdef int64_t state = self._trading_state(c)
         if state != former:
             changes.append((c, former, state, rule, limit, actual))
-        return state
+        return 0
 
     # Batches and records.
 

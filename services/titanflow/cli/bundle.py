@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import typer
@@ -33,12 +34,16 @@ from titanflow.adapters.registry.folder import load_folder
 from titanflow.cli import exits
 from titanflow.cli.output import Format, emit, fail, flatten, say, table
 from titanflow.cli.show import example_folder
-from titanflow.core.base.errors import Problem, SpecError
+from titanflow.core.base.errors import AdapterError, Problem, SpecError
 from titanflow.core.spec.bundle import BundleManifest, ServingSpec
+from titanflow.runtime import session as sessions
+from titanflow.runtime.place import Live
 from titanflow.runtime.session import home
 
 BUNDLES = "bundles"
 """Folder of bundles among this machine's state."""
+USE_SECONDS: Final = 30.0
+"""Longest wait for what the serving pod says of a bundle."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -129,6 +134,37 @@ def verify(name: str, folder: Path | None, keys: list[Path], output: Format) -> 
         )
     say(f"refused: {text}" if text else "verified")
     raise typer.Exit(exits.REFUSED if text else exits.OK)
+
+
+def use(path: Path, output: Format) -> None:
+    """Have the running serving pod take a bundle under its name, and tell what it says."""
+    from titanflow.services.serving.wishes import answered, wish
+
+    folder = _serving()
+    wished = wish(folder, _file(path))
+    until = time.monotonic() + USE_SECONDS
+    while (said := answered(wished)) is None:
+        if time.monotonic() >= until:
+            fail(f"serving has not answered within {USE_SECONDS:g} s; the wish stands", exits.ERROR)
+        time.sleep(0.05)
+    if output is not Format.TABLE:
+        emit(said, output)
+    elif not said.step:
+        former = f", in place of {said.former[:16]}" if said.former not in ("", said.digest) else ""
+        typer.echo(f"model {said.name} is {said.digest[:16]} now{former}")
+    if said.step:
+        fail(f"bundle refused at step {said.step}: {said.text}", exits.REFUSED)
+
+
+def _serving() -> Path:
+    """Return the folder of the serving pod of the newest live session."""
+    lives = [Live(session.path) for session in reversed(sessions.sessions())]
+    for live in filter(lambda each: each.exists, lives):
+        for pod in live.topology().pods:
+            if pod.role == "serving":
+                return live.pod(pod)
+    what = "no live session here serves models"
+    raise AdapterError(f"{what}; start one with `titanflow up`")
 
 
 def _prove(bundle: Bundle, serving: ServingSpec) -> None:

@@ -243,13 +243,13 @@ class _View:
 
 def pod(session: Path, name: str, stages: str, shard: str) -> None:
     """Run one pod, named or found by what it hosts."""
+    from titanflow.cli.answers import ABOVE
     from titanflow.runtime.process import run
-    from titanflow.services.serving.pod import Serving
 
     if shard != "0/1":
         what = f"shard {shard!r}: more than one shard of a stage is not built yet"
         raise SpecError([Problem(what, "--shard", "leave it out, or say 0/1")])
-    raise SystemExit(run(session, name or _hosting(session, stages), Serving))
+    raise SystemExit(run(session, name or _hosting(session, stages), ABOVE))
 
 
 def _hosting(session: Path, words: str) -> str:

@@ -59,7 +59,8 @@ def up(
         ),
     ] = 0.0,
     shape: Annotated[
-        str, typer.Option(help="How the stages are cut into pods: colocated, split, apart or whole.")
+        str,
+        typer.Option(help="How the stages are cut into pods: colocated, split, apart or whole."),
     ] = "colocated",
 ) -> None:
     """Run an arena as pods on a NATS server of its own, with a live view; Ctrl-C pauses it."""
@@ -334,6 +335,17 @@ def bundle_sign(
     from titanflow.cli.bundle import sign_file as run
 
     run(archive, key, key_id)
+
+
+@bundle_app.command("use")
+def bundle_use(
+    archive: Annotated[Path, typer.Argument(help="The archive's file, its signature beside it.")],
+    output: Output = Format.TABLE,
+) -> None:
+    """Let the running serving pod take a bundle under its name: exit 6 if a step refuses it."""
+    from titanflow.cli.bundle import use as run
+
+    run(archive, output)
 
 
 @bundle_app.command("verify")

@@ -24,7 +24,7 @@ ADDRESS: Final = "address"
 """Name of the file that holds where a pod listens, in the pod's own folder."""
 CALL_SECONDS: Final = 2.0
 PATIENCE_SECONDS: Final = 10.0
-"""How long serving is waited for in lock step, for each instant in which it is away."""
+"""How long serving is waited for in lock step, once for each outage."""
 START_SECONDS: Final = 30.0
 """How long a start waits for serving; after that the pod goes on, and contenders hold."""
 

@@ -4,6 +4,8 @@ At a speed the gateway publishes by the clock. In lock step (speed 0) it publish
 until the trading side has settled, says so by a watermark (at which the contenders decide), waits
 until their decisions have settled too, and goes on. Its own stream says where it was when it starts
 again; the tape is read anew and what was published is not published twice.
+While it is paused no new instant begins; what has begun comes to its end, and at a speed the clock
+stands still meanwhile.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from titanflow.adapters.bus.client import Bus
 from titanflow.adapters.bus.reading import Message
 from titanflow.adapters.bus.streams import Topology, consumers, output_subject, stream_name
 from titanflow.adapters.codec import InputRef, Turn, decode_turn, encode_turn
+from titanflow.adapters.rpc.trace import new_trace
 from titanflow.core.base.errors import InvariantError
 from titanflow.core.facts import Fact
 from titanflow.runtime.pace import Pacer
@@ -24,6 +27,7 @@ from titanflow.runtime.plan import Plan
 from titanflow.runtime.pod import reached
 from titanflow.runtime.scribe import Causal
 from titanflow.runtime.shard import END, FLUSH, GATEWAY
+from titanflow.runtime.timing import Beside
 
 FLUSHES_MAX: Final = 1000
 """Rounds of a free run's end; a chain of consequences has a few links."""
@@ -66,6 +70,21 @@ class Gateway:
         self._open = False
         """Whether the last turn held events that no watermark has covered yet."""
         self._heard = asyncio.Event()
+        self._clock, self._begun = 0.0, 0
+        """When the tape began: on the machine's clock, and in event time."""
+
+    @property
+    def is_paused(self) -> bool:
+        """Say whether no new instant begins."""
+        return not self.resumed.is_set()
+
+    def pause(self) -> None:
+        """Let no new instant begin."""
+        self.resumed.clear()
+
+    def resume(self) -> None:
+        """Go on."""
+        self.resumed.set()
 
     async def run(self) -> None:
         """Publish until the tape ends and everybody has said his last turn.
@@ -146,24 +165,34 @@ class Gateway:
             await self._settled()  # a former life may have died before it had
         if self._open:
             await self._cover()
-        clock, begun = time.monotonic(), 0
+        self._clock = time.monotonic()
         for place, facts in enumerate(instants(self._plan.with_controls(self._plan.events()))):
             if place < self._instants_before:
                 continue
             at = facts[-1].at
             if place == 0:
                 facts = [*self._plan.switches(facts[0].at), *facts]
-            await self.resumed.wait()
             if lock_step:
+                await self.resumed.wait()
                 await self._say(at, facts, self.watermark)
                 await self._cover()
                 continue
-            begun = begun or at
-            due = clock + (at - begun) / 1e9 / self._speed
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            await self._due(at)
             await self._say(at, facts, at)
         if not self._instants:
             raise self._plan.nothing_to_do()
+
+    async def _due(self, at: int) -> None:
+        """Wait until the instant at event time *at* is due, and while the market is paused."""
+        self._begun = self._begun or at
+        while True:
+            due = self._clock + (at - self._begun) / 1e9 / self._speed
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            if not self.is_paused:
+                return
+            since = time.monotonic()
+            await self.resumed.wait()
+            self._clock += time.monotonic() - since
 
     @property
     def _instants_before(self) -> int:
@@ -195,7 +224,12 @@ class Gateway:
         turn = Turn(GATEWAY, self.number + 1, at, inputs, tuple(facts), watermark)
         reached("applied")
         published = await self._bus.publish_turn(
-            self._stream, self._subject, encode_turn(turn), f"{GATEWAY}/{turn.number}", self._last
+            self._stream,
+            self._subject,
+            encode_turn(turn),
+            f"{GATEWAY}/{turn.number}",
+            self._last,
+            beside=Beside(new_trace(), 0).headers(()),
         )
         reached("published")
         self._count(turn, published.sequence)

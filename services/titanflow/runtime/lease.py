@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from time import monotonic
 from typing import Final
 
 LEASE_SECONDS: Final = 1.0
@@ -22,11 +23,18 @@ class Lease:
         self.is_stale = True
         self._seconds, self._notice = seconds, notice
         self._until = 0.0
+        self._renewed_at = monotonic()
         self._renewed = asyncio.Event()
+
+    @property
+    def age_seconds(self) -> float:
+        """Give how long ago it was renewed; how long this process waits, where it never was."""
+        return max(0.0, monotonic() - self._renewed_at)
 
     def renew(self) -> None:
         """Take one renewal."""
         self._until = asyncio.get_running_loop().time() + self._seconds
+        self._renewed_at = monotonic()
         self._renewed.set()
 
     async def first(self) -> None:

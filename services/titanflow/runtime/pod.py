@@ -13,10 +13,10 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -30,14 +30,15 @@ from titanflow.adapters.bus.streams import (
     subject,
 )
 from titanflow.adapters.codec import InputRef, Turn, decode_turn, encode_turn
+from titanflow.adapters.rpc.trace import CURRENT
 from titanflow.core.arena import RECOMPUTED
 from titanflow.core.base.errors import InvariantError
-from titanflow.core.facts import Answer, Ask, Fact, Lapse
+from titanflow.core.facts import Answer, Ask, Fact, Lapse, Standing
 from titanflow.runtime.lease import Lease
 from titanflow.runtime.pace import missing
 from titanflow.runtime.place import replace
 from titanflow.runtime.shard import GATEWAY, TRADING, Shard
-from titanflow.runtime.timing import Timing
+from titanflow.runtime.timing import Beside, Lag, Timing
 
 SNAPSHOT_TURNS: Final = 2048
 """Turns between two snapshots: what must be taken again after a crash, about a second's work."""
@@ -90,6 +91,22 @@ def read_snapshot(path: Path) -> Snapshot | None:
     return None
 
 
+class Watch(Protocol):
+    """Who shows to others what a pod's stages hold, between two turns."""
+
+    def begin(self) -> None:
+        """Take note that an input is in hand: the stages are not to be read."""
+        ...
+
+    def hear(self, said: Iterable[Fact]) -> None:
+        """Take the facts of an input that is done, and of its turn that is in the record."""
+        ...
+
+    def finish(self, standings: Sequence[Standing]) -> None:
+        """Take note that the session has ended, and how."""
+        ...
+
+
 class Host:
     """Runs one shard on one bus."""
 
@@ -101,12 +118,19 @@ class Host:
         snapshots: Path,
         predict: Predict | None = None,
         lease: Lease | None = None,
+        watch: Watch | None = None,
+        waits_for: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """Take the parts; *waits_for* hears in words what is waited for, "" for nothing."""
         self.shard, self.pod = shard, shard.pod
-        self.timing = Timing()
+        self.timing = Timing(self.pod.stages)
         self.last = 0
-        self.at = 0
-        """Event time of the last input."""
+        self.lags: dict[str, Lag] = {}
+        """How far behind each stream it was with its last message."""
+        self._watch, self._waits_for = watch, waits_for
+        self._delivered: list[Fact] = []
+        if watch is not None:
+            shard.listener = self._delivered.append
         self.stopping = asyncio.Event()
         self._bus, self._topology, self._predict, self._lease = bus, topology, predict, lease
         self._stream = stream_name(topology.arena, self.pod.output)
@@ -126,9 +150,14 @@ class Host:
         Raises: BusError and its kinds, InvariantError: the process ends, and starts again by the
         same path.
         """
+        self._waits_for("its own turns: it takes them again")
         await self._recover()
+        if self._watch is not None and self.shard.number:
+            self._watch.hear(())
         if self._lease is not None:
+            self._waits_for("the lease of governance")
             await self._lease.first()
+        self._waits_for("")
         stop = asyncio.create_task(self.stopping.wait())
         lapse = asyncio.create_task(self._next_lapse())
         pending: dict[str, asyncio.Task[Message]] = {}
@@ -161,6 +190,11 @@ class Host:
             await asyncio.gather(stop, lapse, *pending.values(), return_exceptions=True)
         self.snapshot()
 
+    @property
+    def at(self) -> int:
+        """Give the event time of the last input."""
+        return self.shard.at
+
     def snapshot(self) -> None:
         """Write down where the pod is; only between two inputs."""
         body = Snapshot(self.last, dict(self._positions), dict(self._seen), self.shard.dump())
@@ -176,15 +210,22 @@ class Host:
     async def _take(self, message: Message, turn: Turn) -> None:
         """Take one input whole."""
         started = time.perf_counter_ns()
+        self.lags[message.stream] = Lag(message.pending, message.stored_at)
+        beside = Beside.after(message.headers, is_market=turn.pod == GATEWAY)
+        CURRENT.set(beside.trace)
+        if self._watch is not None:
+            self._watch.begin()
         reached("heard")
         said = await self._apply(message, turn)
         reached("applied")
         applied = time.perf_counter_ns()
         self.timing.applied.add(applied - started)
         if said is not None:
-            await self._publish(said)
+            await self._publish(said, beside)
             self.timing.published.add(time.perf_counter_ns() - applied)
+            self.timing.said(said.facts, beside.began)
             reached("published")
+        self._tell(said)
         await message.ack()
         reached("acknowledged")
 
@@ -201,8 +242,17 @@ class Host:
         said = self.shard.finish()
         self._positions[message.stream] = message.sequence
         self._seen[turn.pod] = self._source(message, turn).sequence
-        self.at = max(self.at, turn.at)
         return said
+
+    def _tell(self, said: Turn | None) -> None:
+        """Let whoever watches hear a turn that is in the record."""
+        if self._watch is None:
+            return
+        facts = said.facts if said is not None else ()
+        self._watch.hear((*self._delivered, *facts))
+        self._delivered.clear()
+        if self.shard.ended:
+            self._watch.finish([fact for fact in facts if isinstance(fact, Standing)])
 
     def _source(self, message: Message, turn: Turn) -> InputRef:
         """Return where an input stands in the record; a copy says what it is a copy of."""
@@ -218,21 +268,30 @@ class Host:
         return await self._lease.change()
 
     async def _notice(self, *, stale: bool) -> None:
-        await self._publish(self.shard.local(self.shard.lapse(self.at, stale=stale)))
+        if self._watch is not None:
+            self._watch.begin()
+        said = self.shard.local(self.shard.lapse(self.at, stale=stale))
+        await self._publish(said, Beside.after({}, is_market=False))
+        self._tell(said)
 
-    async def _publish(self, said: Turn) -> None:
+    async def _publish(self, said: Turn, beside: Beside) -> None:
         name = f"{self.pod.name}/{said.number}"
         published = await self._bus.publish_turn(
-            self._stream, self._subject, encode_turn(said), name, self.last
+            self._stream,
+            self._subject,
+            encode_turn(said),
+            name,
+            self.last,
+            beside=beside.headers(said.facts),
         )
         self.last = published.sequence
         if self._apart:
-            await self._copy(said, published.sequence)
+            await self._copy(said, published.sequence, beside)
         self._since_snapshot += 1
         if self._since_snapshot >= SNAPSHOT_TURNS:
             self.snapshot()
 
-    async def _copy(self, said: Turn, sequence: int) -> None:
+    async def _copy(self, said: Turn, sequence: int, beside: Beside) -> None:
         """Copy each contender's own facts to where it may read them; repeating it does nothing.
 
         In lock step an empty copy goes out too: who waits for this turn must hear that it was.
@@ -243,6 +302,7 @@ class Host:
             if name in self._apart and type(fact) not in RECOMPUTED:
                 facts[name].append(fact)
         source = (InputRef(self._stream, sequence),)
+        headers = beside.headers(())
         await asyncio.gather(
             *(
                 self._bus.publish(
@@ -251,6 +311,7 @@ class Host:
                         Turn(said.pod, said.number, said.at, source, tuple(own), said.watermark)
                     ),
                     f"{said.pod}/{said.number}/{name}",
+                    beside=headers,
                 )
                 for name, own in facts.items()
                 if own or self._topology.lock_step
@@ -312,5 +373,7 @@ class Host:
                 f"{self.pod.name}: turn {former.number} comes out otherwise than it was published"
             )
         self.last = published.sequence
+        self._tell(said)
         if self._apart:
-            await self._copy(said, published.sequence)
+            beside = Beside.after(published.headers, is_market=False)
+            await self._copy(said, published.sequence, beside)

@@ -9,30 +9,38 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import resource
+import logging
 import signal
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal
+
+import msgspec
 
 from titanflow.adapters.bus.client import Bus
 from titanflow.adapters.bus.errors import Closed, Fenced, Taken
 from titanflow.adapters.bus.streams import Pod, Topology, seat, subject
+from titanflow.adapters.rpc.line_view import LineView
 from titanflow.core.base.errors import InvariantError, Problem, SpecError, TitanFlowError
 from titanflow.runtime import nats_server
 from titanflow.runtime.asking import answerer
 from titanflow.runtime.chronicle import Chronicle
+from titanflow.runtime.clock import Clock
+from titanflow.runtime.front import METRICS, Answers, Compose, Front, Shown, view_of, vocabulary
 from titanflow.runtime.gateway import Gateway
+from titanflow.runtime.governance import Governance, PassOn
 from titanflow.runtime.lease import LEASE_SECONDS, RENEWALS, Lease
-from titanflow.runtime.place import Live
+from titanflow.runtime.logs import log
+from titanflow.runtime.metrics import Exposition
+from titanflow.runtime.place import Live, replace
 from titanflow.runtime.plan import Plan, prepare
 from titanflow.runtime.pod import Host
 from titanflow.runtime.recompute import head_of
 from titanflow.runtime.session import Session
-from titanflow.runtime.shard import Shard
+from titanflow.runtime.shard import GATEWAY, Shard
+from titanflow.runtime.telling import Parts, Servant, beat_of, count_start, numbers_of
+from titanflow.runtime.watchman import Watchman
 
 BEAT_SECONDS: Final = LEASE_SECONDS / RENEWALS
 """A beat of governance renews its lease."""
@@ -40,31 +48,21 @@ STOP_SECONDS: Final = 5.0
 DONE, FAULT, GONE = 0, 1, 75
 """Exit codes: the session has ended; something is wrong; another copy of the pod has taken over."""
 
-
-def log(pod: str, said: str, **fields: object) -> None:
-    """Write one line of JSON for machines and people: time, pod, what was said, and numbers."""
-    line = {"time": round(time.time(), 3), "pod": pod, "said": said, **fields}
-    sys.stderr.write(json.dumps(line) + "\n")
-    sys.stderr.flush()
-
-
-class Servant(Protocol):
-    """What a pod does that hosts no stage and whose part is known above the runtime."""
-
-    async def run(self, stopping: asyncio.Event) -> None:
-        """Work until *stopping* is set."""
-        ...
-
-    def state(self) -> dict[str, object]:
-        """Return how it goes, for the pod's beat."""
-        ...
-
-
 Serve = Callable[[Live, Pod, Topology, Plan, Callable[[str], None]], Servant]
 """Makes the servant of the role serving."""
 
 
-def run(session: Path, name: str, serve: Serve | None = None) -> int:
+class Above(msgspec.Struct, frozen=True):
+    """What a pod's process is given from above the runtime."""
+
+    serve: Serve | None = None
+    compose: Compose = lambda _: Answers(())
+    """Makes the answers of a pod from what it shows."""
+    pass_on: Callable[[Callable[[], str]], PassOn] | None = None
+    """Makes what hands a pause to the gateway, whose address is asked for."""
+
+
+def run(session: Path, name: str, above: Above = Above()) -> int:  # noqa: B008 - frozen
     """Run the pod *name* of the live session in the folder *session*; return the exit code."""
     live = Live(session)
     topology = live.topology()
@@ -72,58 +70,85 @@ def run(session: Path, name: str, serve: Serve | None = None) -> int:
     if pod is None:
         names = ", ".join(each.name for each in topology.pods)
         raise SpecError([Problem(f"no pod {name!r}", str(live.path), f"one of: {names}")])
+    logging.basicConfig(handlers=[_Told(name)], level=logging.WARNING, force=True)
     plan = prepare(Path(live.settings().manifests), None)
     try:
-        asyncio.run(_Process(live, topology, pod, plan, serve).run())
+        asyncio.run(_Process(live, topology, pod, plan, above).run())
     except (Fenced, Taken) as error:
-        log(name, f"stops: {error}")
+        log(name, f"stops: {error}", "warning")
         return GONE
     except TitanFlowError as error:
-        log(name, f"stops: {error}")
+        log(name, f"stops: {error}", "error")
         return FAULT
     return DONE
+
+
+class _Told(logging.Handler):
+    """What libraries log, in the pod's own words."""
+
+    def __init__(self, pod: str) -> None:
+        super().__init__()
+        self._pod = pod
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level: Literal["warning", "error"] = (
+            "error" if record.levelno >= logging.ERROR else "warning"
+        )
+        fields = {"logger": record.name}
+        if record.exc_info is not None:
+            fields["fault"] = self.format(record)
+        log(self._pod, record.getMessage(), level, **fields)
 
 
 class _Process:
     """The parts of one pod's process."""
 
-    def __init__(
-        self, live: Live, topology: Topology, pod: Pod, plan: Plan, serve: Serve | None
-    ) -> None:
+    def __init__(self, live: Live, topology: Topology, pod: Pod, plan: Plan, above: Above) -> None:
         self._live, self._topology, self._pod, self._plan = live, topology, pod, plan
-        self._serve = serve
-        self._servant: Servant | None = None
-        self._host: Host | None = None
-        self._gateway: Gateway | None = None
-        self._chronicle: Chronicle | None = None
+        self._above = above
         self._stopping = asyncio.Event()
-        self._bus = Bus(
+        self._view: LineView | None = None
+        self._clock: Clock | None = None
+        self._broken: asyncio.Future[InvariantError] | None = None
+        bus = Bus(
             lambda: nats_server.address(live.nats),
             pod.name,
             live.key(pod.name),
-            notice=lambda text: log(pod.name, text),
+            notice=self._on_link,
             seat=seat(topology, pod) if pod.output else None,
         )
+        self._parts = Parts(pod, bus, live.pod(pod), starts=count_start(live.pod(pod)))
+        told = topology.pods if pod.role == "governance" else (pod,)
+        self._watchman = Watchman(live.session.name, topology, told)
 
     async def run(self) -> None:
         """Work until the session has ended, or somebody stops the process."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
-        async with self._bus:
-            work = [asyncio.create_task(self._work())]
-            if self._pod.writes_journal:
-                work.append(asyncio.create_task(self._write()))
-            beat = asyncio.create_task(self._beat())
-            closed = asyncio.create_task(self._bus.wait_closed())
-            stop = asyncio.create_task(self._stopping.wait())
-            try:
-                await self._until_done(work, beat, closed, stop)
-            finally:
-                for task in (beat, closed, stop, *work):
-                    task.cancel()
-                await asyncio.gather(beat, closed, stop, *work, return_exceptions=True)
+        work = self._make()
+        await self._open()
+        try:
+            async with self._parts.bus:
+                await self._run(work)
+        finally:
+            await self._close()
         log(self._pod.name, "has ended")
+
+    async def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Work while there is a bus."""
+        tasks = [asyncio.create_task(work)]
+        if self._pod.writes_journal:
+            tasks.append(asyncio.create_task(self._write()))
+        beat = asyncio.create_task(self._beat())
+        closed = asyncio.create_task(self._parts.bus.wait_closed())
+        stop = asyncio.create_task(self._stopping.wait())
+        try:
+            await self._until_done(tasks, beat, closed, stop)
+        finally:
+            for task in (beat, closed, stop, *tasks):
+                task.cancel()
+            await asyncio.gather(beat, closed, stop, *tasks, return_exceptions=True)
 
     async def _until_done(
         self,
@@ -152,33 +177,128 @@ class _Process:
             waiting -= done
 
     def _stop(self) -> None:
-        for part in (self._host, self._gateway):
+        self._parts.stopping = True
+        for part in (self._parts.host, self._parts.gateway):
             if part is not None:
                 part.stopping.set()
         self._stopping.set()
 
-    async def _work(self) -> None:
-        if self._pod.role == "governance":
-            await self._stopping.wait()
-            return
+    # What it is made of.
+
+    def _make(self) -> Coroutine[Any, Any, None]:
+        """Make the parts that need no bus yet; return the pod's work."""
+        parts = self._parts
+        match self._pod.role:
+            case "serving":
+                return self._serving()
+            case "governance":
+                parts.governance = self._governance()
+                return parts.governance.run(self._stopping, self._waits_for)
+            case "gateway":
+                speed = self._live.settings().speed
+                parts.gateway = Gateway(parts.bus, self._topology, self._plan, speed)
+                names = vocabulary(self._plan)
+                self._clock = Clock(parts.gateway, names, parts.folder / "pause.json")
+                return parts.gateway.run()
+            case "":
+                shard = Shard(self._pod, self._topology, self._plan)
+                self._view = view_of(shard, self._pod, self._plan)
+                return self._stages(shard)
+            case _:
+                return self._idle()
+
+    def _governance(self) -> Governance:
+        """Return what takes commands; a pause goes to where the gateway said that it listens."""
+
+        def gateway() -> str:
+            return self._watchman.address(GATEWAY)
+
+        made = self._above.pass_on
+        made_up = made(gateway) if made is not None else _nobody
+        governance = Governance(
+            self._parts.bus, self._topology, self._pod, vocabulary(self._plan), made_up
+        )
+        self._watchman.epoch = lambda: governance.epoch
+        self._watchman.engaged = lambda: governance.engaged
+        if self._topology.leases:
+            lease_ns = int(LEASE_SECONDS * 1e9)
+            self._watchman.lease_until = lambda: self._beat_at + lease_ns
+        return governance
+
+    _beat_at = 0
+    """When this pod's last beat went out, ns UTC."""
+
+    async def _open(self) -> None:
+        """Begin to listen, before anything else is there."""
+        parts = self._parts
+        parts.page = Exposition(self._pod.name, lambda: numbers_of(parts))
+        parts.page.start()
+        replace(parts.folder / METRICS, f"{parts.page.address}\n".encode())
         if self._pod.role == "serving":
-            await self._serving()
-            return
-        if self._pod.role == "gateway":
-            speed = self._live.settings().speed
-            self._gateway = Gateway(self._bus, self._topology, self._plan, speed)
-            await self._gateway.run()
-            return
-        shard = Shard(self._pod, self._topology, self._plan)
-        snapshots = self._live.pod(self._pod) / "snapshot"
+            return  # it has a server of its own
+        parts.front = Front(parts.folder, self._above.compose(self._shown()))
+        parts.front.wait_for("bus", "a link to the NATS server")
+        if self._pod.stages or self._pod.role == "governance":
+            parts.front.wait_for("work", "its work to begin")
+        await parts.front.start()
+        parts.front.health.started()
+
+    async def _close(self) -> None:
+        if self._parts.front is not None:
+            await self._parts.front.stop()
+        if self._parts.page is not None:
+            self._parts.page.stop()
+
+    def _shown(self) -> Shown:
+        """Return what this pod has to show."""
+        hosted, view = set(self._pod.stages), self._view
+        is_governance = self._pod.role == "governance"
+        return Shown(
+            vocabulary(self._plan),
+            self._watchman,
+            books=view if {"post", "score"} & hosted else None,
+            orders=view if "trade" in hosted else None,
+            governor=self._parts.governance or self._clock,
+            journal=Session(self._live.session).journal if is_governance else None,
+            folder=self._plan.folder,
+        )
+
+    def _on_link(self, text: str) -> None:
+        """Hear what the bus says of its link."""
+        is_up = self._parts.bus.is_up
+        log(self._pod.name, text, "info" if is_up else "warning")
+        if self._parts.front is not None:
+            self._parts.front.wait_for("bus", "" if is_up else f"the bus: {text}")
+
+    def _waits_for(self, text: str) -> None:
+        """Hear what the work waits for."""
+        if self._parts.front is not None:
+            self._parts.front.wait_for("work", text)
+
+    # What it does.
+
+    async def _stages(self, shard: Shard) -> None:
+        """Take the inputs of the stages, to the end of the session."""
+        parts = self._parts
         answers = answerer(self._live, self._topology, self._pod, self._plan)
         if answers is not None:
             await answers.ready(lambda text: log(self._pod.name, text))
-        lease = await self._lease() if {"gate", "trade"} & set(self._pod.stages) else None
-        predict = answers.predict if answers is not None else None
-        self._host = Host(self._bus, self._topology, shard, snapshots, predict, lease)
+        if {"gate", "trade"} & set(self._pod.stages):
+            parts.lease = await self._lease()
+        parts.host = Host(
+            parts.bus,
+            self._topology,
+            shard,
+            parts.folder / "snapshot",
+            answers.predict if answers is not None else None,
+            parts.lease,
+            self._view,
+            self._waits_for,
+        )
+        if self._stopping.is_set():
+            parts.host.stopping.set()
         try:
-            await self._host.run()
+            await parts.host.run()
         finally:
             if answers is not None:
                 await answers.close()
@@ -188,63 +308,53 @@ class _Process:
 
         Raises: InvariantError if whoever started it gave no servant.
         """
-        if self._serve is None:
+        if self._above.serve is None:
             raise InvariantError("nothing here can serve models")
-        self._servant = self._serve(
+        self._parts.servant = self._above.serve(
             self._live, self._pod, self._topology, self._plan, lambda t: log(self._pod.name, t)
         )
-        await self._servant.run(self._stopping)
+        await self._parts.servant.run(self._stopping)
+
+    async def _idle(self) -> None:
+        await self._stopping.wait()
 
     async def _lease(self) -> Lease | None:
         """Return the lease that this pod must see fresh; None where the topology has none."""
         if not self._topology.leases:
             return None
-        lease = Lease(lambda text: log(self._pod.name, text))
+        lease = Lease(lambda text: log(self._pod.name, text, "warning"))
         for each in self._topology.pods:
             if each.role == "governance":
                 heard = subject(self._topology.arena, "beat", each.name)
-                await self._bus.hear(heard, lambda _subject, _data: lease.renew())
+                await self._parts.bus.hear(heard, lambda _subject, _data: lease.renew())
         return lease
 
     async def _write(self) -> None:
         head = head_of(self._plan, self._topology)
-        self._chronicle = Chronicle(
-            self._bus, self._topology, self._pod, Session(self._live.session), head
+        chronicle = Chronicle(
+            self._parts.bus, self._topology, self._pod, Session(self._live.session), head
         )
-        digest = await self._chronicle.run()
+        self._parts.chronicle = chronicle
+        digest = await chronicle.run()
         log(self._pod.name, "the journal is closed", digest=digest)
 
     async def _beat(self) -> None:
-        """Tell four times a second how it goes."""
+        """Tell four times a second how it goes; governance hears the others too."""
         place = subject(self._topology.arena, "beat", self._pod.name)
+        if self._pod.role == "governance":
+            await self._parts.bus.hear(subject(self._topology.arena, "beat", "*"), self._hear)
         while True:
-            await self._bus.beat(place, json.dumps(self._state()).encode())
+            said = json.dumps(beat_of(self._parts)).encode()
+            await self._parts.bus.beat(place, said)
+            self._beat_at = time.time_ns()
+            self._watchman.hear(place, said)
             await asyncio.sleep(BEAT_SECONDS)
 
-    def _state(self) -> dict[str, object]:
-        state: dict[str, object] = {
-            "pod": self._pod.name,
-            "pid": os.getpid(),
-            "rssKiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
-            "counters": vars(self._bus.counters),
-        }
-        if self._servant is not None:
-            state |= self._servant.state()
-        if self._gateway is not None:
-            gateway = self._gateway
-            state |= {"number": gateway.number, "at": gateway.at, "events": gateway.published}
-        if self._host is not None:
-            state |= {"number": self._host.shard.number, "at": self._host.at}
-            for name, histogram in vars(self._host.timing).items():
-                state[name] = {
-                    "count": histogram.count,
-                    "p50": histogram.quantile(0.5),
-                    "p99": histogram.quantile(0.99),
-                    "p999": histogram.quantile(0.999),
-                    "max": histogram.largest,
-                }
-            if "post" in self._pod.stages:
-                state["equities"] = self._host.shard.stages.post.equities().tolist()
-        if self._chronicle is not None:
-            state |= {"turns": self._chronicle.turns, "digest": self._chronicle.digest}
-        return state
+    def _hear(self, heard: str, data: bytes) -> None:
+        self._watchman.hear(heard, data)
+        if self._parts.governance is not None:
+            self._parts.governance.at = max(self._parts.governance.at, self._watchman.at)
+
+
+async def _nobody(_: object) -> Any:
+    raise InvariantError("nothing here can pause the market")

@@ -3,7 +3,8 @@
 Each pod of the head's topology stands up again as the same state machine (`shard.Shard`) and is
 given its inputs in the order in which its own turns name them. What it then says must be what the
 journal says, byte by byte. Beliefs, which are not recorded, travel between the pods anew; answers
-of models are recorded and taken from there; market events are compared with their source.
+of models are recorded and taken from there; market events are compared with their source. The
+commands of governance are inputs, taken as they stand.
 """
 
 from __future__ import annotations
@@ -15,7 +16,15 @@ from typing import Final
 
 import msgspec
 
-from titanflow.adapters.bus.streams import Pod, Topology, copied_from, turn_sources
+from titanflow.adapters.bus.streams import (
+    COMMANDS,
+    Pod,
+    Topology,
+    commanded_by,
+    copied_from,
+    stream_name,
+    turn_sources,
+)
 from titanflow.adapters.codec import InputRef, Turn
 from titanflow.core.base.errors import InvariantError, TitanFlowError
 from titanflow.core.facts import Answer, Fact, KillSwitch, Lapse
@@ -85,7 +94,11 @@ class Desk:
 
     def __init__(self, pod: Pod, topology: Topology, plan: Plan) -> None:
         self.shard = Shard(pod, topology, plan)
-        sources = (*turn_sources(topology, pod), *copied_from(topology, pod))
+        sources = (
+            *turn_sources(topology, pod),
+            *copied_from(topology, pod),
+            *commanded_by(topology, pod),
+        )
         self.reads = {GATEWAY, *(each.name for each in sources)}
         self.kept: dict[tuple[str, int], Turn] = {}
 
@@ -96,6 +109,8 @@ class Recomputation:
     def __init__(self, plan: Plan, topology: Topology, source: Iterator[Fact] | None) -> None:
         self.topology = topology
         self.desks = {pod.name: Desk(pod, topology, plan) for pod in topology.pods if pod.stages}
+        self._commands = {pod.name: 0 for pod in topology.pods if pod.role in COMMANDS}
+        """The last turn of each pod that commands."""
         self._source = source
         self._first = deque[Fact]()
         self._switches = plan.switches
@@ -110,6 +125,8 @@ class Recomputation:
         ref = InputRef(record.stream, record.sequence)
         if record.pod == GATEWAY:
             turn = self._from_market(record, facts)
+        elif record.pod in self._commands:
+            turn = self._from_commander(record, facts)
         else:
             turn = self._from_pod(record, facts)
         found = record_of(ref, turn)
@@ -138,6 +155,7 @@ class Recomputation:
             desk.shard.load(other.desks[name].shard.dump())
             desk.kept = dict(other.desks[name].kept)
         self._market, self.ended = other._market, other.ended
+        self._commands = dict(other._commands)
 
     def _from_market(self, record: TurnRecord, facts: tuple[Fact, ...]) -> Turn:
         """Return the gateway's turn, its events as the source has them."""
@@ -152,6 +170,22 @@ class Recomputation:
         self.ended = record.watermark == END
         inputs = tuple(InputRef(*each) for each in record.inputs)
         return Turn(GATEWAY, record.number, record.at, inputs, tuple(must), record.watermark)
+
+    def _from_commander(self, record: TurnRecord, facts: tuple[Fact, ...]) -> Turn:
+        """Return a command, as it was given.
+
+        Raises: Differs if it is none, or one is missing before it.
+        """
+        self._commands[record.pod] += 1
+        number = self._commands[record.pod]
+        if record.number != number:
+            raise Differs(f"turn {number} of {record.pod} is missing before it")
+        for place, fact in enumerate(facts):
+            if not isinstance(fact, KillSwitch):
+                raise Differs(f"{record.pod} may not say a {type(fact).__name__}", place)
+        if record.stream != stream_name(self.topology.arena, "CONTROL"):
+            raise Differs(f"{record.pod} does not speak on {record.stream}")
+        return Turn(record.pod, record.number, record.at, (), facts, record.watermark)
 
     def _from_source(self, fact: Fact, place: int) -> Fact:
         if isinstance(fact, KillSwitch) and self._market == 1:

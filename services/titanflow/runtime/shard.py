@@ -11,16 +11,18 @@ bar come before its mark. What perceives without trading holds market events unt
 watermark covers their time: at once where the market runs freely, and after the trading side has
 settled where it runs in lock step, so that nobody decides on a bar before he knows his fills in it.
 Beliefs from another pod wait in the same way.
+
+A command of governance has no event time of its own: it is taken in at the time of the last input.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, cast
 
 import msgspec
 
-from titanflow.adapters.bus.streams import Pod, Topology, stream_name
+from titanflow.adapters.bus.streams import Pod, Topology, commanded_by, stream_name
 from titanflow.adapters.codec import InputRef, Turn
 from titanflow.core.arena import RECOMPUTED, Line, Stages
 from titanflow.core.base.errors import InvariantError
@@ -61,7 +63,7 @@ TRADING: Final = frozenset({"trade", "gate", "post", "score"})
 """The stages of the trading side."""
 
 PROVOKES: Final[dict[str, frozenset[type[Fact]]]] = {
-    "trade": frozenset({Verdict, Bar, Split, CancelOrders}),
+    "trade": frozenset({Verdict, Bar, Split, CancelOrders, KillSwitch}),
     "gate": frozenset({Intent, Fill, Bar, KillSwitch, Entry}),
     "post": frozenset({Fill, Bar, Split, Dividend}),
     "score": frozenset(),
@@ -107,6 +109,7 @@ class _State(msgspec.Struct, array_like=True):
     """What a shard remembers, for snapshots."""
 
     number: int
+    at: int
     watermark: int
     ended: bool
     quiet: list[InputRef]
@@ -132,8 +135,13 @@ class Shard:
         self.line = Line(self.stages.named(pod.stages), silent)
         self.takes = self.line.consumes
         self.number = 0
+        self.at = 0
+        """Latest event time of an input."""
         self.watermark = 0
         self.ended = False
+        self.listener: Callable[[Fact], None] | None = None
+        """Hears each fact of others when it is delivered; listening changes nothing."""
+        self._commanders = frozenset(each.name for each in commanded_by(topology, pod))
         self._answers_all = topology.lock_step
         self._provoked = provoked(pod.stages)
         self._by_watermark = waits_for_watermark(pod.stages)
@@ -164,6 +172,9 @@ class Shard:
     def take(self, turn: Turn, ref: InputRef) -> None:
         """Take one input: the message *turn*, which stands at *ref*."""
         assert self._input is None, "the former input was not finished"
+        if turn.pod in self._commanders:
+            turn = self._now(turn)
+        self.at = max(self.at, turn.at)
         self._input = (ref, turn)
         self._must_answer = False
         if turn.pod != GATEWAY:
@@ -194,6 +205,12 @@ class Shard:
             self._must_answer = True
         if turn.watermark == END:
             self._end(turn)
+
+    def _now(self, turn: Turn) -> Turn:
+        """Return a command as if it had been given at the time of the last input."""
+        at = max(self.at, turn.at)
+        facts = tuple(msgspec.structs.replace(fact, at=at, seen=at) for fact in turn.facts)
+        return msgspec.structs.replace(turn, at=at, facts=facts)
 
     def answer(self, answers: Sequence[Answer]) -> None:
         """Take the answers to all of `asks`, in their order.
@@ -248,6 +265,8 @@ class Shard:
                 if self.invariants is not None:
                     self.invariants.observe(fact)
                 self._follow(fact)
+                if self.listener is not None:
+                    self.listener(fact)
                 if self._answers_all and kind in self._provoked:
                     self._must_answer = True
 
@@ -316,6 +335,7 @@ class Shard:
         """Return the whole state between two inputs; the invariants' own memory is not in it."""
         state = _State(
             self.number,
+            self.at,
             self.watermark,
             self.ended,
             self._quiet,
@@ -333,7 +353,8 @@ class Shard:
         state = msgspec.msgpack.decode(snapshot, type=_State)
         if len(state.stages) != len(self.line.stages):
             raise InvariantError("the snapshot is of a pod with other stages")
-        self.number, self.watermark, self.ended = state.number, state.watermark, state.ended
+        self.number, self.at = state.number, state.at
+        self.watermark, self.ended = state.watermark, state.ended
         self._quiet = state.quiet
         self._held, self._traded = state.held, state.traded
         for stage, kept in zip(self.line.stages, state.stages, strict=True):

@@ -1,6 +1,6 @@
 """May this archive's graph be run? Judged in a process of its own, so that no file harms the pod.
 
-`python -m titanflow.adapters.bundles.judge` takes an archive on standard input, at the lowest
+`python -m titanflow.adapters.bundles.judge` takes an archive on standard input, at a lower
 priority and with limits, and says as JSON at which step it is refused. Whatever a file does to the
 libraries that look at it (memory, time, a crash) is its own end alone. Signature and digest come
 before, in the pod: what nobody vouches for gets no process either.
@@ -25,7 +25,8 @@ SECONDS: Final = 10.0
 """Longest look at a graph; the largest that is let in takes some seconds."""
 MEMORY_BYTES: Final = 3 << 30
 """Address space: libraries, the archive, its parsed form, and a copy with all shapes."""
-LOWEST: Final = 19
+LOWER: Final = 5
+"""Niceness: those who are asked go first, and who looks still comes to an end in a second."""
 
 
 class _Verdict(msgspec.Struct):
@@ -74,7 +75,7 @@ def _look(archive: bytes, max_batch: int) -> None:
 
 def main() -> None:
     """Judge the archive on standard input."""
-    os.nice(LOWEST)
+    os.nice(LOWER)
     for what, limit in (
         (resource.RLIMIT_AS, MEMORY_BYTES),
         (resource.RLIMIT_CPU, int(SECONDS)),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, Self
 
 import msgspec
@@ -27,6 +27,12 @@ from titanflow.core.base.errors import AdapterError
 MSG_ID: Final = "Nats-Msg-Id"
 TURN_ID: Final = "TitanFlow-Turn"
 """Names the turn like the id does, but means nothing to the server."""
+SENT: Final = "TitanFlow-Sent"
+"""When a turn was sent, ns UTC by the sender's clock: for measuring only, no fact holds it."""
+BEGAN: Final = "TitanFlow-Began"
+"""When the market message at its root was sent; a turn hands it on."""
+RULED: Final = "TitanFlow-Ruled"
+"""On turns that hold rulings on kill switches: who waits for one need not decode the others."""
 EXPECTED_LAST: Final = "Nats-Expected-Last-Subject-Sequence"
 SERVER_AT_LEAST: Final = (2, 14)
 """The first version that can set a durable consumer to a sequence (CONSUMER.RESET)."""
@@ -102,7 +108,11 @@ class Bus:
         Raises: Closed if there is none within `patience.down_s`, or the server refuses the user.
         """
         self._keeper = asyncio.create_task(self._keep())
-        await self._changed.wait()
+        try:
+            await self._changed.wait()
+        except asyncio.CancelledError:
+            await self.close()
+            raise
         if self._closed is not None:
             await self.close()
             raise self._closed
@@ -134,9 +144,18 @@ class Bus:
         return self._closed or Closed("the supervisor of the link has ended")
 
     async def publish_turn(
-        self, stream: str, subject: str, payload: bytes, msg_id: str, expected_last: int
+        self,
+        stream: str,
+        subject: str,
+        payload: bytes,
+        msg_id: str,
+        expected_last: int,
+        *,
+        beside: Mapping[str, str] | None = None,
     ) -> Published:
         """Store one turn, if nobody has written on *subject* since sequence *expected_last*.
+
+        *beside* are headers that mean nothing to the bus, such as `traceparent`.
 
         *expected_last* is the sequence that the pod's former turn was given, 0 for the first.
         The fence alone makes it exactly once. The server looks at it before it looks at the id, so
@@ -147,7 +166,12 @@ class Bus:
         Raises: Fenced if somebody else wrote; StreamFull; Forbidden; Closed; BusError if the
         budget is spent, and then the turn may be stored or not: only recovery can tell.
         """
-        headers = {MSG_ID: msg_id, TURN_ID: msg_id, EXPECTED_LAST: str(expected_last)}
+        headers = {
+            **(beside or {}),
+            MSG_ID: msg_id,
+            TURN_ID: msg_id,
+            EXPECTED_LAST: str(expected_last),
+        }
         try:
             published = await self._store(subject, payload, headers)
             if not published.is_duplicate:
@@ -162,12 +186,14 @@ class Bus:
             self.counters.duplicates += 1
             return Published(found.sequence, is_duplicate=True)
 
-    async def publish(self, subject: str, payload: bytes, msg_id: str) -> Published:
+    async def publish(
+        self, subject: str, payload: bytes, msg_id: str, *, beside: Mapping[str, str] | None = None
+    ) -> Published:
         """Store one message that may be repeated and has no fence, such as a copy.
 
         Raises: as `publish_turn`, without Fenced.
         """
-        published = await self._store(subject, payload, {MSG_ID: msg_id})
+        published = await self._store(subject, payload, {**(beside or {}), MSG_ID: msg_id})
         self.counters.duplicates += published.is_duplicate
         return published
 

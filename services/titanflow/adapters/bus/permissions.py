@@ -88,8 +88,6 @@ def _user(topology: Topology, pod: Pod) -> User:
         publish += [own, last]
     if {"gate", "trade", "post"} & set(pod.stages):
         publish.append(subject(arena, "own", "*"))
-    if pod.role in {"governance", "sentinel"}:
-        publish.append(subject(arena, "control", pod.name))
     for each in consumers(topology):
         if each.user == pod.name:
             publish += [

@@ -51,6 +51,22 @@ class Message:
         self.reply = message.reply
         """Where the acknowledgement goes; the newest, if it was delivered again."""
 
+    @property
+    def stored_at(self) -> int:
+        """Give when the server stored it, ns UTC."""
+        return int(self._tokens()[3])
+
+    @property
+    def pending(self) -> int:
+        """Give how many messages of the consumer were behind it when it was delivered."""
+        return int(self._tokens()[4])
+
+    def _tokens(self) -> list[str]:
+        """Return delivered, stream and consumer sequence, time and pending of the reply subject."""
+        tokens = self.reply.split(".")
+        first = 4 if len(tokens) == _ACK_TOKENS else _ACK_TOKENS_FAR - 5
+        return tokens[first : first + 5]
+
     async def ack(self) -> None:
         """Say that the message needs not come again. It never fails: a lost word is made up for."""
         await self._reader.acknowledge(self)

@@ -33,6 +33,8 @@ STORE_BYTES: Final = 16 * GIB
 
 JOURNALLED: Final = ("MARKET", "DECISION", "ORDER", "LEDGER", "CONTROL")
 """Kinds of stream that a session's journal is written from; OWN holds copies of what is there."""
+COMMANDS: Final = frozenset({"governance", "sentinel"})
+"""Roles that may command: what they say on their subject of control, risk and execution take in."""
 _SOURCES: Final[dict[Stage, tuple[Stage, ...]]] = {
     "perceive": (),
     "decide": ("perceive", "gate", "trade", "post"),
@@ -70,6 +72,8 @@ class Pod(msgspec.Struct, frozen=True):
             return "ORDER"
         if hosted & {"post", "score"}:
             return "LEDGER"
+        if self.role in COMMANDS:
+            return "CONTROL"
         return "DECISION" if hosted else ""
 
 
@@ -174,6 +178,8 @@ def output_subject(topology: Topology, pod: Pod) -> str:
     """Return the subject on which a pod publishes its turns."""
     if pod.role == "gateway":
         return subject(topology.arena, "market")
+    if pod.role in COMMANDS:
+        return subject(topology.arena, "control", pod.name)
     return subject(topology.arena, "turn", pod.name)
 
 
@@ -327,6 +333,13 @@ def copied_from(topology: Topology, pod: Pod) -> tuple[Pod, ...]:
     return topology.hosting("gate", "trade", "post") if pod.contenders else ()
 
 
+def commanded_by(topology: Topology, pod: Pod) -> tuple[Pod, ...]:
+    """Return the pods whose commands *pod* takes in, in order."""
+    if not {"gate", "trade"} & set(pod.stages):
+        return ()
+    return tuple(each for each in topology.pods if each.role in COMMANDS)
+
+
 def _reads(topology: Topology, pod: Pod) -> dict[str, tuple[str, ...]]:
     """Return the subjects that a pod reads, by kind of stream.
 
@@ -339,8 +352,12 @@ def _reads(topology: Topology, pod: Pod) -> dict[str, tuple[str, ...]]:
         reads.setdefault(source.output, []).append(output_subject(topology, source))
     if pod.contenders:
         reads["OWN"] = [subject(arena, "own", name) for name in pod.contenders]
-    if hosted & {"gate", "trade"} or pod.role in {"governance", "sentinel"}:
+    if hosted & {"gate", "trade"} or pod.role == "sentinel":
         reads["CONTROL"] = [subject(arena, "control", "*")]
+    if pod.role == "governance":
+        # What came of its commands: the rulings are in the turns of who hosts the gate.
+        for source in topology.hosting("gate"):
+            reads.setdefault(source.output, []).append(output_subject(topology, source))
     if pod.role == "gateway":
         for source in (each for each in topology.pods if each.stages):
             reads.setdefault(source.output, []).append(output_subject(topology, source))

@@ -2,7 +2,7 @@
 
 A serving pod that was started anew may listen elsewhere, so its address is read again after each
 failure. After failures in a row calls fail at once for a while, which doubles. Where market time
-stands still (lock step) somebody may wait longer instead: then `patience_seconds` says how long.
+stands still (lock step) somebody may wait longer: `patience_seconds`, once for each outage.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class Steady:
         self._breaker = Breaker(limits)
         self._client: Client | None = None
         self._stub: GRPCInferenceServiceStub | None = None
+        self._away_since: float | None = None
         self.failures = 0
         """Calls that were not answered."""
 
@@ -79,13 +80,20 @@ class Steady:
         Raises: RefusalError as the server said it, or with the reason AWAY.
         """
         clock = asyncio.get_running_loop().time
-        until = clock() + self._patience
         while True:
             try:
-                return await self._attempt(request, seconds)
+                answer = await self._attempt(request, seconds)
             except RefusalError as error:
-                if error.reason not in (AWAY, *_TOO_LATE) or clock() >= until:
+                if error.reason not in (AWAY, *_TOO_LATE):
+                    self._away_since = None
                     raise
+                if self._away_since is None:
+                    self._away_since = clock()
+                if clock() >= self._away_since + self._patience:
+                    raise
+            else:
+                self._away_since = None
+                return answer
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def close(self) -> None:

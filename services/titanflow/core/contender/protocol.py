@@ -25,7 +25,7 @@ from titanflow.core.base.chance import chance
 from titanflow.core.base.errors import Problem, SpecError
 from titanflow.core.base.fixed import MINOR_PER_UNIT
 from titanflow.core.contender.holding import Holding, OpenOrder
-from titanflow.core.facts import Belief, Fill, OrderUpdate, Part, Verdict
+from titanflow.core.facts import RISK_PREFIX, Belief, Fill, OrderUpdate, Part, Verdict
 from titanflow.core.spec.words import IntentAction, Side, TimeInForce
 
 __all__ = [
@@ -257,8 +257,15 @@ class View:
 
     @property
     def open_orders(self) -> tuple[OpenOrder, ...]:
-        """Give the contender's orders of the instrument that have not ended, oldest first."""
-        return tuple(self._holding.orders.values())
+        """Give the contender's orders of the instrument that have not ended, oldest first.
+
+        Those by which risk closes a position are not among them: they are not the contender's.
+        """
+        return tuple(
+            order
+            for order in self._holding.orders.values()
+            if not order.client_order_id.startswith(RISK_PREFIX)
+        )
 
     def chance(self, label: bytes) -> float:
         """Return a number in [0, 1) that is the same whenever this arena is run again.

@@ -1,9 +1,10 @@
 """How do verdicts become orders and fills? The stage `trade`: the only place where orders are made.
 
-The desk hears nothing but verdicts, bars, splits, risk's orders to cancel, and kill switches. It gives an allowed
-intent an id, sends it on its way to the simulated venue of its instrument, and puts what the venue
-says into facts. It checks the kill switch a second time, by epoch and by its own ear (`stops`),
-because two independent looks at a switch are what makes it one. It knows live orders only: what ended is forgotten.
+The desk hears nothing but verdicts, bars, splits, risk's orders to cancel, and kill switches. It
+gives an allowed intent an id, sends it on its way to the simulated venue of its instrument, and
+puts what the venue says into facts. It checks the kill switch a second time, by epoch and by its
+own ear (`stops`), because two independent looks at a switch are what makes it one. It knows live
+orders only: what ended is forgotten.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from titanflow.core.spec.words import (
     Liquidity,
     OrderType,
     OrdStatus,
+    Origin,
     Outcome,
     RejectReason,
     Side,
@@ -201,6 +203,9 @@ class Trade:
         cancels = verdict.action is IntentAction.CANCEL
         if ticket is None or ticket.symbol != verdict.symbol:
             self._refuse_unknown(verdict)
+        elif ticket.risk and verdict.origin is not Origin.RISK:
+            text = "CXL_REJECT:ORDER_OF_RISK"
+            self._update(ticket, verdict.at, lifecycle.STATUS, RejectReason.OTHER, text)
         elif not cancels and (text := self._stopped(verdict)):
             self._update(ticket, verdict.at, lifecycle.STATUS, RejectReason.BROKER_OPTION, text)
         elif ticket.state is OrdStatus.PENDING_CANCEL or (
@@ -235,6 +240,7 @@ class Trade:
             self._sent, ident, self._symbols[verdict.symbol], owner, verdict.contender,
             verdict.symbol, verdict.client_order_id, verdict.side, market, verdict.post_only,
             verdict.time_in_force, verdict.quantity_lots, limit, arrives_at,
+            risk=verdict.origin is Origin.RISK,
         )  # fmt: skip
         named = self._named[owner]
         if text := self._stopped(verdict):

@@ -70,7 +70,9 @@ class Stops:
 
     def over(self, contender: int, symbol: str) -> bool:
         """Say whether an order would be stopped."""
-        return any(stop.covers(contender, symbol) for stop in self._open.values())
+        return bool(self._open) and any(
+            stop.covers(contender, symbol) for stop in self._open.values()
+        )
 
     def dump(self) -> StopsState:
         """Return what is remembered."""

@@ -12,6 +12,7 @@ from titanflow.core.facts.control import (
     StateChange,
 )
 from titanflow.core.facts.decision import (
+    RISK_PREFIX,
     Explanation,
     Intent,
     Part,
@@ -26,6 +27,7 @@ from titanflow.core.facts.order import Fill, Order, OrderUpdate
 from titanflow.core.facts.work import Answer, Ask
 
 __all__ = [
+    "RISK_PREFIX",
     "Answer",
     "Ask",
     "Bar",

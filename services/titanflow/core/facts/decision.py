@@ -48,6 +48,10 @@ class Signal(Fact, frozen=True, array_like=True, tag=True, gc=False):
     explanation: Explanation
 
 
+RISK_PREFIX = "risk-"
+"""How client order ids of risk's own orders begin; nobody else's may."""
+
+
 class Intent(Fact, frozen=True, array_like=True, tag=True, gc=False):
     """A wish to place, cancel or replace one order. `cause` is the signal, or risk's own fact.
 

@@ -6,6 +6,8 @@ hold is made when risk allows, follows every fill and change, and is released ex
 
 from __future__ import annotations
 
+from collections import Counter
+
 import msgspec
 
 from titanflow.core.base.errors import InvariantError
@@ -31,6 +33,8 @@ class Hold(msgspec.Struct, array_like=True):
     cum: int
     market: bool
     client_order_id: str
+    risk: bool = False
+    """Whether it is an order of risk itself, which closes a position."""
 
 
 class Holds:
@@ -41,6 +45,8 @@ class Holds:
         self._by_id: dict[Id, Hold] = {}
         self._by_client: dict[tuple[int, str], Hold] = {}
         self._extra: dict[tuple[int, int, int], int] = {}
+        self._closing: Counter[tuple[int, int]] = Counter()
+        """Live orders of risk itself by contender and instrument."""
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -54,6 +60,11 @@ class Holds:
         self._gate.hold(hold.contender, hold.instrument, hold.side, hold.price, 0, hold.lots)
         self._by_id[verdict] = hold
         self._by_client[hold.contender, hold.client_order_id] = hold
+        self._closing[hold.contender, hold.instrument] += hold.risk
+
+    def is_closing(self, contender: int, instrument: int) -> bool:
+        """Say whether an order of risk itself closes this position already."""
+        return self._closing[contender, instrument] > 0
 
     def born(self, order: Order) -> None:
         """Name a hold by its order.
@@ -123,9 +134,10 @@ class Holds:
         """Take over the records of a snapshot; the compiled gate restores its own sums."""
         self._by_id = dict(kept)
         self._by_client = {(h.contender, h.client_order_id): h for _, h in kept}
-        self._extra = {}
+        self._extra, self._closing = {}, Counter()
         for _, hold in kept:
             self._count(hold, hold.extra)
+            self._closing[hold.contender, hold.instrument] += hold.risk
 
     def _known(self, order: Id) -> Hold:
         hold = self._by_id.get(order)
@@ -135,6 +147,7 @@ class Holds:
 
     def _forget(self, order: Id, hold: Hold) -> None:
         del self._by_id[order]
+        self._closing[hold.contender, hold.instrument] -= hold.risk
         if self._by_client.get((hold.contender, hold.client_order_id)) is hold:
             del self._by_client[hold.contender, hold.client_order_id]
 

@@ -73,11 +73,12 @@ class KillBoard(msgspec.Struct, array_like=True):
         self.epoch += 1
         key = key_of(KillScope.CONTENDER, contender)
         known = self.switches.get(key)
-        action = KillAction.CANCEL_ALL
+        action, by = KillAction.CANCEL_ALL, "risk"
         if known is not None and known.engaged:
-            action = max(action, known.action, key=SEVERITY.index)
+            # Whoever engaged it may not release it, whatever engaged it since.
+            action, by = max(action, known.action, key=SEVERITY.index), known.by
         token = known.token if known is not None else ""
-        self.switches[key] = Switch(True, (), action, "risk", text, token, self.epoch)
+        self.switches[key] = Switch(True, (), action, by, text, token, self.epoch)
 
 
 def key_of(scope: KillScope, name: str) -> str:
@@ -86,16 +87,16 @@ def key_of(scope: KillScope, name: str) -> str:
 
 
 def person(by: str) -> str:
-    """Return who is meant, whether his name is proven or only stated.
+    """Return who is meant, however the name is spelt, and whether it is proven or only stated.
 
-    >>> person("stated:ada") == person("ada")
+    >>> person("stated:ada") == person(" Ada ")
     True
     """
-    return by.removeprefix("stated:")
+    return by.strip().casefold().removeprefix("stated:").strip()
 
 
 def _refuse_engage(request: KillSwitch, known: Switch | None) -> str:
-    if not request.by:
+    if not person(request.by):
         return "engaging needs the name of who stops the trading"
     if not request.reason:
         return "engaging needs a reason"
@@ -112,7 +113,7 @@ def _refuse_engage(request: KillSwitch, known: Switch | None) -> str:
 def _refuse_release(request: KillSwitch, known: Switch | None) -> str:
     if known is None or not known.engaged:
         return "it is not engaged"
-    if not request.by:
+    if not person(request.by):
         return "releasing needs the name of a second person"
     if person(request.by) == person(known.by):
         return f"releasing needs a second person: {known.by} engaged it"
@@ -129,6 +130,12 @@ class _Live(msgspec.Struct, frozen=True):
     instruments: frozenset[int] | None
     severity: int
     epoch: int
+
+    def covers(self, contender: int, instrument: int) -> bool:
+        """Say whether the switch stops this contender in this instrument."""
+        return (self.contenders is None or contender in self.contenders) and (
+            self.instruments is None or instrument in self.instruments
+        )
 
 
 class Switches:
@@ -206,9 +213,16 @@ class Switches:
 
     def over(self, contender: int, instrument: int) -> tuple[KillScope, int, KillAction] | None:
         """Return scope, epoch and action of the severest switch that stops this pair."""
-        for live in self._live:
-            if (live.contenders is None or contender in live.contenders) and (
-                live.instruments is None or instrument in live.instruments
-            ):
-                return live.scope, live.epoch, SEVERITY[live.severity]
-        return None
+        live = next((each for each in self._live if each.covers(contender, instrument)), None)
+        return None if live is None else (live.scope, live.epoch, SEVERITY[live.severity])
+
+    def speaking(self, contender: int, instrument: int) -> tuple[KillScope, int] | None:
+        """Return scope and epoch of the switch that a refusal names; the arena's comes first.
+
+        Whoever is not known (-1) is stopped by switches over everybody, or everything, only.
+        """
+        found = [each for each in self._live if each.covers(contender, instrument)]
+        if not found:
+            return None
+        live = next((each for each in found if each.scope is KillScope.ARENA), found[0])
+        return live.scope, live.epoch

@@ -269,7 +269,7 @@ def _cell(
         _least(each("max_order_notional", _money)),
         _least(each("price_collar_bps")),
         ns("max_reference_age_seconds"),
-        _least(each("max_open_orders")),
+        _least([policy.limits.max_open_orders for policy in policies]),
         _least(each("max_position_quantity", lots_down)),
         _least(each("max_position_notional", _money)),
         _least(each("max_concentration_bps")),

@@ -13,6 +13,7 @@ import msgspec
 
 from titanflow.core.base.ident import NO_ID
 from titanflow.core.facts import (
+    RISK_PREFIX,
     Bar,
     CancelOrders,
     Fact,
@@ -71,6 +72,9 @@ class Reaction:
             )
             if STATES[state] is TradingState.HALTED:
                 said += self._breach(cause, c, text)
+            elif STATES[former] is TradingState.HALTED:
+                # A halt of the day is over: what it wanted closed is the contender's own again.
+                self._flatten = {pair for pair in self._flatten if self._must_close(*pair)}
         return said
 
     def on_refusal(self, intent: Intent) -> list[Fact]:
@@ -104,7 +108,7 @@ class Reaction:
         for c in sorted(c for c, each in self._flatten if each == i):
             if not self._setting.gate.position(c, i):
                 self._flatten.discard((c, i))
-            elif self._setting.gate.open_lots(c, i) == (0, 0):
+            elif not self._setting.holds.is_closing(c, i):
                 said += self._close(bar, c, i)
         return said
 
@@ -253,7 +257,7 @@ class Reaction:
             0,
             TimeInForce.DAY,
             post_only=False,
-            client_order_id=f"risk-{ident.hex()[:16]}",
+            client_order_id=f"{RISK_PREFIX}{ident.hex()[:16]}",
             target="",
             origin=Origin.RISK,
             decided_at=cause.at,

@@ -10,7 +10,7 @@ import msgspec
 
 from titanflow.core.spec.words import RejectReason as R
 
-KILL_ARENA, KILL_SCOPE, ACCOUNT, INSTRUMENT, CHARACTERISTIC = 1, 2, 3, 4, 11
+KILL_ARENA, KILL_SCOPE, ACCOUNT, INSTRUMENT, CHARACTERISTIC, RISK_ORDER = 1, 2, 3, 4, 11, 37
 """Numbers of the rules that need names, and so are spoken outside the compiled gate too."""
 
 
@@ -237,6 +237,14 @@ RULES: tuple[Rule, ...] = (
         "exposure of all together in the instrument",
     ),
     Rule(35, "reduces", R.OTHER, "NOT_REDUCING", "lots", "risk's own order reduces a position"),
+    Rule(
+        37,
+        "risk-order",
+        R.OTHER,
+        "ORDER_OF_RISK",
+        "none",
+        "an order of risk itself is for nobody else to change",
+    ),
     Rule(36, "range", R.OTHER, "INTERNAL", "money", "the value fits the books"),
 )
 

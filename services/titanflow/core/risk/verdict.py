@@ -13,7 +13,7 @@ import msgspec
 
 from titanflow.core.base.ident import Id
 from titanflow.core.base.recent import Recent
-from titanflow.core.facts import Intent, Verdict, verdict_on
+from titanflow.core.facts import RISK_PREFIX, Intent, Verdict, verdict_on
 from titanflow.core.risk.exposure import Hold
 from titanflow.core.risk.policy import TIFS, TYPES
 from titanflow.core.risk.rules import (
@@ -23,6 +23,7 @@ from titanflow.core.risk.rules import (
     INSTRUMENT,
     KILL_ARENA,
     KILL_SCOPE,
+    RISK_ORDER,
 )
 from titanflow.core.risk.setting import LAPSED, Setting
 from titanflow.core.spec.words import IntentAction, KillScope, OrderType, Origin, Outcome
@@ -54,6 +55,11 @@ Asked = list[tuple[int, int, int]]
 """rule, limit, actual of each question of one check, in the order asked; see docs/risk.md."""
 
 
+def _is_stoppable(intent: Intent) -> bool:
+    """Say whether kill switches are asked: who is stopped may cancel, and risk may close."""
+    return intent.origin is not Origin.RISK and intent.action is not IntentAction.CANCEL
+
+
 class Judge:
     """Answers intents; remembers ids and orders for the duplicate checks."""
 
@@ -69,9 +75,10 @@ class Judge:
         verdict = self._answer(intent)
         if self.listener is not None:
             asked = self._setting.gate.asked()
-            if verdict.rule and not asked:
-                # A check that needs names spoke; the compiled ones were not asked.
-                asked = [(_NUMBERS[verdict.rule], verdict.limit, verdict.actual)]
+            number = _NUMBERS.get(verdict.rule, 0)
+            if number and number not in {each for each, _, _ in asked}:
+                # A check that needs names spoke.
+                asked.append((number, verdict.limit, verdict.actual))
             self.listener(verdict, asked)
         return verdict
 
@@ -79,9 +86,16 @@ class Judge:
         setting = self._setting
         c = setting.names.get(intent.contender, -1)
         i = setting.symbols.get(intent.symbol, -1)
+        switch = setting.switches.speaking(c, i) if _is_stoppable(intent) else None
+        if switch is not None:
+            if c >= 0:
+                setting.gate.count(c, intent.at)
+            rule = KILL_ARENA if switch[0] is KillScope.ARENA else KILL_SCOPE
+            return self._deny(intent, rule, f"KILL:{switch[0].value}:{switch[1]}")
         if c < 0:
             return self._deny(intent, ACCOUNT, "UNKNOWN_CONTENDER")
         if i < 0:
+            setting.gate.count(c, intent.at)
             if setting.laws[c].refused:
                 return self._deny(intent, ACCOUNT, "")
             return self._deny(intent, INSTRUMENT, "UNKNOWN_SYMBOL")
@@ -92,13 +106,14 @@ class Judge:
             number = gate.check_risk(c, i, intent.side, intent.quantity_lots)
         elif intent.action is IntentAction.CANCEL:
             number = gate.check_cancel(c, intent.at)
+            if number == 0 and self._is_risks(c, intent.target):
+                return self._deny(intent, RISK_ORDER, "")
+        elif intent.action is IntentAction.REPLACE:
+            return self._replace(intent, c, i)
         else:
-            switch = setting.switches.over(c, i)
-            if switch is not None:
-                rule = KILL_ARENA if switch[0] is KillScope.ARENA else KILL_SCOPE
-                return self._deny(intent, rule, f"KILL:{switch[0].value}:{switch[1]}")
-            if intent.action is IntentAction.REPLACE:
-                return self._replace(intent, c, i)
+            if intent.client_order_id.startswith(RISK_PREFIX):
+                gate.count(c, intent.at)
+                return self._deny(intent, RISK_ORDER, "")
             number = self._check(intent, c, i, intent.side, intent.quantity_lots)
         if number:
             return self._deny(intent, number, "", gate.limit, gate.actual)
@@ -108,7 +123,8 @@ class Judge:
             market = intent.order_type is OrderType.MARKET
             price = gate.hold_price(c, i) if market else intent.limit_ticks
             name, lots = intent.client_order_id, intent.quantity_lots
-            hold = Hold(c, i, int(intent.side), price, lots, 0, 0, market, name)
+            is_risks = intent.origin is Origin.RISK
+            hold = Hold(c, i, int(intent.side), price, lots, 0, 0, market, name, is_risks)
             setting.holds.open(verdict.id, hold)
         return verdict
 
@@ -130,12 +146,21 @@ class Judge:
         holds.without(hold)
         number = self._check(intent, c, i, intent.side if same else _NO_SIDE, lots)
         holds.again(hold)
+        if number == 0 and hold.risk:
+            return self._deny(intent, RISK_ORDER, "")
+        if number == 0:
+            number = gate.check_whole(c, i, intent.quantity_lots, intent.limit_ticks)
         if number == CHARACTERISTIC and not same:
             return self._deny(intent, number, "REPLACE_MISMATCH")
         if number:
             return self._deny(intent, number, "", gate.limit, gate.actual)
         holds.widen(hold, lots, gate.hold_price(c, i) if hold.market else intent.limit_ticks)
         return self._verdict(intent, Outcome.ALLOW, -1, "", "")
+
+    def _is_risks(self, c: int, target: str) -> bool:
+        """Say whether a contender's wish is about an order of risk itself."""
+        hold = self._setting.holds.of_client(c, target)
+        return hold is not None and hold.risk
 
     def _check(self, intent: Intent, c: int, i: int, side: int, lots: int) -> int:
         """Return the number of the rule that refuses a new order or a replacement, or 0."""

@@ -91,11 +91,6 @@ class OrderLimitsSpec(SpecModel):
         1,
         31_536_000,
     )
-    max_open_orders: int | None = _number(
-        "Most open orders of the contender. Refused: 3 OrderExceedsLimit, MAX_NUM_ORDERS.",
-        1,
-        1_000_000,
-    )
     max_position_quantity: DecimalString | None = _amount(
         "Largest position on either side, open orders included, in units of the instrument, "
         f"{_MONEY}. Refused: 3 OrderExceedsLimit, MAX_POSITION."
@@ -120,7 +115,7 @@ class OrderLimitsSpec(SpecModel):
 class InstrumentLimitsSpec(OrderLimitsSpec):
     """Limits of one instrument, in place of the same fields of limits, in this policy only."""
 
-    not_built: ClassVar[frozenset[str]] = frozenset({"maxOrdersPerSecond"})
+    not_built: ClassVar[frozenset[str]] = frozenset({"maxOrdersPerSecond", "maxOpenOrders"})
 
     symbol: Symbol = Field(description="Symbol of the Arena.")
     tradable: bool = Field(
@@ -156,6 +151,11 @@ class LimitsSpec(OrderLimitsSpec):
         "timeInForce": frozenset({"GTD"}),
     }
 
+    max_open_orders: int | None = _number(
+        "Most open orders of the contender. Refused: 3 OrderExceedsLimit, MAX_NUM_ORDERS.",
+        1,
+        1_000_000,
+    )
     max_intent_age_seconds: int | None = _number(
         "Oldest intent, in seconds of event time. Refused: 8 StaleOrder.", 1, 86_400
     )

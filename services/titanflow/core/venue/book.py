@@ -71,6 +71,8 @@ class Ticket(msgspec.Struct, array_like=True, gc=False):
     fee_charged: int = 0
     awaited: int = 0
     """Cancels and replaces on their way."""
+    risk: bool = False
+    """Whether it is an order of risk itself, which nobody else may change."""
 
     @property
     def leaves(self) -> int:

@@ -98,23 +98,28 @@ class ServingPod:
     async def use(self, path: Path) -> Answered:
         """Serve the bundle in a file under its name, if it passes every step.
 
-        Requests under way are answered by who has taken them. Raises: nothing; a refusal is an
-        answer.
+        Requests under way are answered by who has taken them. A refusal is an answer.
         """
         try:
             archive = await asyncio.to_thread(read_archive, path)
             # The signature lies beside, and the maker's manifest says the rest.
             signature = await asyncio.to_thread(read_signature, path)
             bundle = await asyncio.to_thread(judge_archive, archive, signature, self._trust)
-            name = bundle.contract.name
-            former = await self._start(bundle, self._specs.get(name, ServingSpec()))
+            return await self.take(bundle)
         except BundleRefusedError as error:
             self._told(f"{path.name}: {error}")
             return Answered(step=error.step.value, text=error.what)
         except AdapterError as error:
             self._told(f"{path.name}: {error}")
             return Answered(step=Step.SIZE.value, text=str(error))
-        digest = bundle.contract.digest
+
+    async def take(self, bundle: Bundle) -> Answered:
+        """Serve a bundle that was judged under its name, and end who had the name before.
+
+        Raises: BundleRefusedError; then nothing has changed.
+        """
+        name, digest = bundle.contract.name, bundle.contract.digest
+        former = await self._start(bundle, self._specs.get(name, ServingSpec()))
         if former not in ("", digest, *self._pinned):
             await self.models.retire(former, self.answers.retire)
         self._told(f"model {name} is {digest[:12]} now")
