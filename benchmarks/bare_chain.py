@@ -2,9 +2,9 @@
 
     python -m benchmarks.bare_chain [--workers N] [--rate N] [--seconds N]
 
-The control of `latency` and `pods`: the same server with the same settings, streams declared alike,
-as many processes in a row, messages of the same sizes. A worker hears its messages by a durable push
-consumer with one message in flight, publishes, waits until the server has stored it, acknowledges.
+The control of `latency` and `pods`: the same server with the same settings, streams alike,
+as many processes in a row, messages of the same sizes. A worker hears its messages by a durable
+push consumer with one message in flight, publishes, waits until that is stored, acknowledges.
 No fence, no id, no checksum, no facts: what TitanFlow adds is what lies between.
 """
 
@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 from nats.aio.client import Client
@@ -49,7 +49,7 @@ class Chain:
         self._stir = asyncio.Event()
         self._number = 0
 
-    async def __aenter__(self) -> Chain:
+    async def __aenter__(self) -> Self:
         key = self._lab.live.key(HOST)
         self._client = await connect(self._lab.server.address, key)
         self._js = self._client.jetstream(timeout=WAIT_SECONDS)
@@ -69,7 +69,7 @@ class Chain:
             words = ["--hop", str(hop), "--size", str(self._sizes[hop])]
             place = [self._lab.server.address, str(self._lab.live.path / "keys" / f"{HOST}.nk")]
             command = [sys.executable, "-m", "benchmarks.bare_chain", *words, "--at", *place]
-            self._workers.append(subprocess.Popen(command))
+            self._workers.append(subprocess.Popen(command))  # noqa: ASYNC220 - it starts at once
         await self.latencies(50, 10)  # everybody is there
         return self
 
@@ -78,7 +78,7 @@ class Chain:
         await self._client.close()
 
     async def latencies(self, rate: float, count: int) -> list[float]:
-        """Return the seconds from the time at which each message was due to the end of the chain."""
+        """Return the seconds from when each message was due until it came out."""
         first, due = self._number, {}
         async for at in on_time(rate, count):
             due[self._number] = at
@@ -150,15 +150,17 @@ async def measure(arguments: argparse.Namespace) -> None:
     """Measure a chain alone and print."""
     sizes = [arguments.size] * (arguments.workers + 1)
     topology = Topology("main", (Pod("gateway", role="gateway"),))
-    with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
-        with Lab(Path(name), topology, ["nobody"]) as lab:
-            print(f"{machine()}; fdatasync {fdatasync_ms(Path(name)):.2f} ms")
-            async with Chain(lab, sizes) as chain:
-                count = round(arguments.rate * arguments.seconds)
-                times = await chain.latencies(arguments.rate, count)
-                shown = [f"{quantile(times, share) * 1e3:.2f}" for share in (0.5, 0.99, 0.999)]
-                print(f"{arguments.rate:g}/s: p50, p99, p99.9 {' '.join(shown)} ms")
-                print(f"window 16: {await chain.throughput(count, 16):.0f} messages/s")
+    with (
+        tempfile.TemporaryDirectory(dir=arguments.folder) as name,
+        Lab(Path(name), topology, ["nobody"]) as lab,
+    ):
+        print(f"{machine()}; fdatasync {fdatasync_ms(Path(name)):.2f} ms")
+        async with Chain(lab, sizes) as chain:
+            count = round(arguments.rate * arguments.seconds)
+            times = await chain.latencies(arguments.rate, count)
+            shown = [f"{quantile(times, share) * 1e3:.2f}" for share in (0.5, 0.99, 0.999)]
+            print(f"{arguments.rate:g}/s: p50, p99, p99.9 {' '.join(shown)} ms")
+            print(f"window 16: {await chain.throughput(count, 16):.0f} messages/s")
 
 
 def main() -> None:

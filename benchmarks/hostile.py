@@ -207,8 +207,14 @@ def main() -> int:
 
 
 def serve_all(folder: Path) -> None:
-    """Run the pod, with bundles whose golden vectors nobody compares: as if they had passed."""
-    model_host._Child._prove = lambda *_: None  # type: ignore[method-assign] # noqa: SLF001
+    """Run the pod, with bundles whose golden vectors nobody compares, as if they had passed."""
+    prove = model_host._Child._prove  # noqa: SLF001 - nobody else lets anything through
+
+    def lenient(self: object, bundle: Bundle, *rest: object) -> None:
+        if bundle.contract.name not in LET_THROUGH:
+            prove(self, bundle, *rest)
+
+    model_host._Child._prove = lenient  # noqa: SLF001
     usual = ServingSpec.model_validate({"memory": "256Mi"})
     others = [(let_through(name, make()), usual) for name, make in LET_THROUGH.items()]
     run_pod(folder, [(subject(), UNHURRIED), *others], [folder / "keys"])

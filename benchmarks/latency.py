@@ -11,6 +11,8 @@ runs a bare chain on the same server with messages of the same sizes (`bare_chai
 
 Both are open loops: a bar is due at a time, however late we are, and its latency runs from that
 time. Medians over the rounds are compared. Ends with 1 when a bar is missed.
+Where the system allows it everything here runs with real-time priority, the bare chain too, because
+others who work on the machine would be measured otherwise.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from benchmarks.lab import (
     DICE,
     Lab,
     bars,
+    be_urgent,
     fdatasync_ms,
     machine,
     on_time,
@@ -145,7 +148,7 @@ class Paced(Gateway):
         await asyncio.Event().wait()
 
     async def burst(self, rate: float, count: int) -> dict[int, float]:
-        """Publish *count* bars at a rate; return the time at which each was due, by its own time."""
+        """Publish *count* bars at a rate; return when each was due, by its event time."""
         await self._is_open.wait()
         due: dict[int, float] = {}
         async for at in on_time(rate, count):
@@ -162,7 +165,7 @@ class Paced(Gateway):
     async def _quiet(self) -> None:
         """Wait until nothing has been heard for a while."""
         async with asyncio.timeout(WAIT_SECONDS):
-            while self.heard and time.perf_counter() - self.heard[-1][0] < 0.3:
+            while self.heard and time.perf_counter() - self.heard[-1][0] < 0.3:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
 
 
@@ -242,6 +245,14 @@ def _row(
     }  # fmt: skip
 
 
+def ratio_of(rounds: Sequence[dict[str, Any]]) -> float:
+    """Return our p50 over the bare one's, each as its median over the rounds."""
+    ours, bare = (
+        statistics.median(row[f"{who} p50"] for row in rounds) for who in ("pods", "bare")
+    )
+    return ours / bare
+
+
 def show(title: str, rows: Sequence[dict[str, Any]]) -> None:
     """Print rows as a table."""
     print(title)
@@ -255,14 +266,16 @@ def main() -> int:
     """Measure, print, and compare with the bars."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=("process", "pods"))
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=3.0, help="of one round")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--seconds", type=float, default=1.5, help="of one round")
     parser.add_argument("--folder", help="where streams lie; the default is the system's choice")
+    parser.add_argument("--ordinary", action="store_true", help="no real-time priority")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    report: dict[str, Any] = {"machine": machine()}
+    is_urgent = not options.ordinary and be_urgent()
+    report: dict[str, Any] = {"machine": machine(), "real-time": is_urgent}
     met = True
-    print(report["machine"], file=sys.stderr)
+    print(f"{report['machine']}, real-time priority: {is_urgent}", file=sys.stderr)
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         if options.only != "pods":
             plan = prepare(write_arena(Path(name) / "arena", CONTENDERS, DICE), None)
@@ -274,12 +287,14 @@ def main() -> int:
             print(f"  median p99 {p99:.1f} µs; bar {PROCESS_P99_US:g} µs")
         if options.only != "process":
             ran = asyncio.run(across_pods(Path(name), options.rounds, options.seconds))
-            ratio = statistics.median(row["ratio"] for row in ran["rounds"])
+            ratio = ratio_of(ran["rounds"])
             report["pods"] = {**ran, "ratio": ratio, "bar": PODS_RATIO}
             met &= ratio <= PODS_RATIO
             show(f"across pods, {PODS_RATE} bars/s, three durable messages, ms", ran["rounds"])
-            print(f"  bytes of a message: {ran['bytes']}; processor s: {ran['rounds'][-1]['cpu_s']}")
-            print(f"  median ratio of the medians {ratio:.2f}; bar {PODS_RATIO:g}")
+            print(
+                f"  bytes of a message: {ran['bytes']}; processor s: {ran['rounds'][-1]['cpu_s']}"
+            )
+            print(f"  ratio of the medians over the rounds {ratio:.2f}; bar {PODS_RATIO:g}")
     if options.json:
         print(json.dumps(report))
     return 0 if met else 1

@@ -1,4 +1,4 @@
-"""How many answers does the serving pod give, and how soon? Beside bare onnxruntime in the same run.
+"""How many answers does the serving pod give, and how soon? Bare onnxruntime stands beside it.
 
     python -m benchmarks.serving
 

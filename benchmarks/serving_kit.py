@@ -1,5 +1,6 @@
 """Where do benchmarks of serving ask? A serving pod in a process of its own, with the example's
-bundle, and callers in this one."""
+bundle, and callers in this one.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +86,7 @@ class Callers:
         since = time.perf_counter() if since is None else since
         try:
             await self._client.ask(self._stub.ModelInfer, asked, CALL_SECONDS)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is counted
             self.refused.append(getattr(error, "reason", type(error).__name__))
         self.seconds.append(time.perf_counter() - since)
 

@@ -17,7 +17,7 @@ from titanflow.adapters.bus.ensure import ensure
 from titanflow.adapters.bus.keys import Key
 from titanflow.adapters.bus.link import Patience
 from titanflow.adapters.bus.permissions import HOST
-from titanflow.adapters.bus.streams import Pod, Topology
+from titanflow.adapters.bus.streams import Consumer, Pod, Topology
 from titanflow.runtime import nats_server
 from titanflow.runtime.nats_server import NatsServer
 
@@ -151,6 +151,7 @@ class Arena:
         address: str = "",
         patience: Patience = QUICK,
         notice: Callable[[str], None] | None = None,
+        seat: Consumer | None = None,
     ) -> Bus:
         return Bus(
             lambda: address or nats_server.address(self.folder / "nats"),
@@ -158,16 +159,21 @@ class Arena:
             self.keys[user],
             patience=patience,
             notice=notice,
+            seat=seat,
         )
 
     @contextlib.asynccontextmanager
     async def proxied(
-        self, user: str, patience: Patience = QUICK, notice: Callable[[str], None] | None = None
+        self,
+        user: str,
+        patience: Patience = QUICK,
+        notice: Callable[[str], None] | None = None,
+        seat: Consumer | None = None,
     ) -> AsyncIterator[tuple[Proxy, Bus]]:
         """Connect one user through a proxy of its own."""
         async with (
             Proxy(self.server.address) as proxy,
-            self.bus(user, proxy.address, patience, notice) as bus,
+            self.bus(user, proxy.address, patience, notice, seat) as bus,
         ):
             yield proxy, bus
 

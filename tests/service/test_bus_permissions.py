@@ -153,6 +153,29 @@ def test_only_risk_may_publish_on_the_subject_of_verdicts():
     assert ["risk-0"] == may
 
 
+def test_only_governance_and_sentinel_command_and_only_risk_and_execution_hear(arena):
+    everyone = users(arena.topology)
+    commands = {
+        user.name: [name for name in user.publish if name.startswith("tf.demo.control.")]
+        for user in everyone
+    }
+    hearing = {
+        each.user
+        for each in consumers(arena.topology)
+        if each.stream == "TF_demo_CONTROL" and each.name == each.user
+    }
+    read = {
+        each.stream: each.filters for each in consumers(arena.topology) if each.name == "governance"
+    }
+
+    assert {
+        "governance": ["tf.demo.control.governance"],
+        "sentinel": ["tf.demo.control.sentinel"],
+    } == {name: found for name, found in commands.items() if found}
+    assert {"risk-0", "execution-0", "sentinel"} == hearing
+    assert {"TF_demo_ORDER": ("tf.demo.turn.risk-0",)} == read
+
+
 def test_no_right_of_a_pod_of_contenders_touches_orders_books_control_or_other_contenders(arena):
     allowed = {"MARKET": "tf.demo.market", "DECISION": "tf.demo.turn.perception-0"}
     allowed["OWN"] = "tf.demo.own.alpha"

@@ -130,7 +130,7 @@ def test_parameters_arrive_as_numbers() -> None:
 def test_a_wrong_rule_is_answered_with_place_and_remedy(name, parameters, expected) -> None:
     (problem,) = problems(rule(name, **parameters))
 
-    assert problem.startswith("contender 'mine': spec.recipe.rules.")
+    assert problem.startswith("Contender/mine spec.recipe.rules.")
     assert expected in problem
 
 
@@ -145,6 +145,41 @@ def test_all_mistakes_of_all_contenders_are_told_at_once() -> None:
     assert len(caught.value.problems) == 3
 
 
+def test_a_contradiction_is_told_beside_another_mistake_only_where_it_is_sure() -> None:
+    both = problems(rule("SmaCrossover", fats="3", fast="100", slow="20"))
+
+    assert ["fats", "fast"] == [line.split(":")[0].rpartition(".")[2] for line in both]
+    assert len(problems(rule("SmaCrossover", fats="3", slow="20"))) == 1
+
+
+def test_all_wrong_parameters_of_a_class_are_told_at_their_places(module) -> None:
+    text = GOOD.replace('window="5"', "window, *, depth")
+    found = problems(python(f"{module(text)}:Good", windw="3", size="1"))
+
+    parameters = "Contender/mine spec.recipe.python.parameters"
+    assert [
+        f"{parameters}.size: Good has no parameter 'size'; valid: window, depth, name",
+        f"{parameters}.windw: Good has no parameter 'windw'; did you mean 'window'?",
+        f"{parameters}: Good needs the parameter 'window'; it takes: window, depth, name",
+        f"{parameters}: Good needs the parameter 'depth'; it takes: window, depth, name",
+    ] == found
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("x = 1\n1 / 0", "ZeroDivisionError: division by zero ({file}:2 in <module>)"),
+        ("x = 1\ndef (", "SyntaxError: invalid syntax ({file}:2)"),
+        ("import sys\nsys.exit(3)", "it called sys.exit(3) ({file}:2 in <module>)"),
+    ],
+)
+def test_a_module_that_fails_is_told_with_file_and_line(module, tmp_path, text, told) -> None:
+    (problem,) = problems(python(f"{module(text)}:Good"))
+
+    file = tmp_path / "some_contender.py"
+    assert f"cannot be imported: {told.format(file=file)}; " in problem
+
+
 def test_a_python_class_gets_its_parameters_as_strings(module) -> None:
     built = build(python(f"{module(GOOD)}:Good", window="7"))
 
@@ -155,7 +190,7 @@ def test_a_python_class_gets_its_parameters_as_strings(module) -> None:
     ("text", "entry", "parameters", "expected"),
     [
         (GOOD, "some_contender", {}, "is not of the form module:Class"),
-        (GOOD, "no_such_module:Good", {}, "cannot be imported: ModuleNotFoundError"),
+        (GOOD, "no_such_module:Good", {}, "there is no module 'no_such_module'"),
         ("import nothing_like_it", "some_contender:Good", {}, "No module named 'nothing_like_it'"),
         ("1 / 0", "some_contender:Good", {}, "cannot be imported: ZeroDivisionError"),
         ("def (", "some_contender:Good", {}, "cannot be imported: SyntaxError"),
@@ -195,5 +230,5 @@ def test_a_wrong_python_class_is_answered_with_place_and_remedy(
 
     (problem,) = problems(python(entry, **parameters))
 
-    assert problem.startswith("contender 'mine':")
+    assert problem.startswith("Contender/mine spec.recipe.python")
     assert expected in problem

@@ -133,7 +133,7 @@ def test_another_archive_is_another_recipe_hash() -> None:
 @pytest.mark.parametrize(
     ("ref", "words"),
     [
-        ({"name": "lime"}, "no ModelBundle 'lime' in this folder; one of line"),
+        ({"name": "lime"}, "no ModelBundle 'lime' in this folder; did you mean 'line'"),
         ({"name": "line", "pin": "2.0.0"}, "has version 1.0.0, not 2.0.0"),
     ],
 )

@@ -117,10 +117,10 @@ def test_every_contradiction_is_named_at_once_and_by_place() -> None:
         ),
         "Arena/main spec.capital: at most 46,116,860,184 can be counted; use less",
         (
-            "Contender/x spec.arena: its arena is 'other', here stands 'main'; move it to another "
-            "folder, or rename"
+            "Contender/x spec.arena: its arena is 'other', here stands 'main'; write main, or move "
+            "it to another folder"
         ),
-        "Contender/x spec.instruments[1]: C is not traded here; one of A, B",
+        "Contender/x spec.instruments[1]: C is not traded here; one of: A, B",
         "Contender/y spec.capital: at most 46,116,860,184 can be counted; use less",
     ] == found
 

@@ -179,9 +179,17 @@ BAD = [
     (ContenderSpec, RULE | {"instruments": ["A", "A"]}, ("instruments",), "a symbol stands twice"),
     (
         KillSwitchSpec,
-        {"engagedBy": "ann", "releasedBy": "ann"},
+        {"engaged": True, "reason": "drill", "engagedBy": "ann", "releasedBy": "bob"},
         ("releasedBy",),
-        "killSwitch.releasedBy must be a second person: not the one in engagedBy",
+        "killSwitch.releasedBy would do nothing: a session begins with nothing to release; "
+        "remove it, and send a release with --controls",
+    ),
+    (
+        KillSwitchSpec,
+        {"resetToken": "1"},
+        ("resetToken",),
+        "killSwitch.resetToken would do nothing: a session begins with nothing to release; "
+        "remove it, and send a release with --controls",
     ),
     (
         Metadata,

@@ -1,8 +1,9 @@
 """What stands in for the network and the server in a seeded simulation? JetStream in memory.
 
 It speaks what the bus speaks (publish with fence and id, direct get, reset and pull of a durable
-consumer, acknowledgements, heartbeats) over connections that delay, lose and break. Everything above
-the socket is the real code: `Link`, `Bus` and `Reader`. Time is the event loop's, and virtual.
+consumer, acknowledgements, heartbeats) over connections that delay, lose and break. All that is
+above the client library is the real code: `Link`, `Bus` and `Reader`. Time is the event loop's, and
+virtual.
 """
 
 from __future__ import annotations
@@ -131,13 +132,19 @@ class Server:
             self._reset(client, (tokens[4], tokens[5]), data, reply)
         elif subject.startswith("$JS.API.CONSUMER.MSG.NEXT."):
             self._pull(client, (tokens[5], tokens[6]), json.loads(data), reply)
-        elif subject in self._of:
-            self._publish(client, subject, data, reply, dict(headers or {}))
+        elif (name := self._stream_of(subject)) is not None:
+            self._publish(client, (name, subject), data, reply, dict(headers or {}))
 
     def _publish(
-        self, client: FakeClient, subject: str, data: bytes, reply: str, headers: dict[str, str]
+        self,
+        client: FakeClient,
+        where: tuple[str, str],
+        data: bytes,
+        reply: str,
+        headers: dict[str, str],
     ) -> None:
-        stream = self.streams[self._of[subject]]
+        name, subject = where
+        stream = self.streams[name]
         expected = headers.get("Nats-Expected-Last-Subject-Sequence")
         ident = headers.get("Nats-Msg-Id", "")
         if expected is not None and int(expected) != stream.last.get(subject, 0):
@@ -149,10 +156,15 @@ class Server:
             body = {"seq": stream.ids[ident], "duplicate": True}
         else:
             body = {"seq": stream.add(Stored(subject, data, headers))}
-            for (name, _), standing in self.consumers.items():
-                if name == self._of[subject]:
+            for (its, _), standing in self.consumers.items():
+                if its == name:
                     self.deliver(standing)
         client.send(reply, json.dumps(body).encode())
+
+    def _stream_of(self, subject: str) -> str | None:
+        """Return the stream that stores a subject; None for what nobody stores."""
+        above = subject.rpartition(".")[0] + ".*"
+        return self._of.get(subject) or self._of.get(above)
 
     def _direct(self, client: FakeClient, name: str, subject: str, reply: str) -> None:
         stream = self.streams[name]
@@ -184,9 +196,11 @@ class Server:
         standing = self.consumers[tokens[2], tokens[3]]
         sequence = int(tokens[5])
         # One that was delivered before a reset counts as well: the server does not tell them apart.
-        standing.pending.pop(sequence, None)
-        if sequence in standing.again:
-            standing.again.remove(sequence)
+        for each in [*standing.pending, *standing.again]:
+            if each == sequence or (each < sequence and standing.config.in_flight > 1):
+                standing.pending.pop(each, None)
+                if each in standing.again:
+                    standing.again.remove(each)
         first = min([*standing.pending, *standing.again, standing.next])
         standing.floor = max(standing.floor, first - 1)
         self.deliver(standing)
@@ -328,6 +342,10 @@ class FakeClient:
         """Hear a subject, or with `.*` at its end all that lie one level below."""
         self._heard[subject] = cb
         return self._Subscription(self, subject)
+
+    async def hear(self, subject: str, callback: Hear) -> FakeClient._Subscription:
+        """Hear a subject at once."""
+        return await self.subscribe(subject, callback)
 
     class _Subscription:
         def __init__(self, client: FakeClient, subject: str) -> None:

@@ -1,9 +1,9 @@
 """Was anything lost, doubled or changed? Looks at the streams and the journal of a whole session.
 
 Nothing here asks a pod: what counts is what is stored. The same turns must stand in streams and
-journal, once; taking every turn again must give every byte again; the invariants must hold from the
-first fact to the last; and where the market runs in lock step, the facts are those of a run in which
-nothing broke.
+journal, once; taking every turn again must give every byte again; the invariants must hold from
+the first fact to the last; and where the market runs in lock step, the facts are those of a run in
+which nothing broke.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from titanflow.core.base.errors import TitanFlowError
 from titanflow.core.facts import Checkpoint, Entry, Fact, Fill, Order, Verdict
 from titanflow.core.health import Invariants
 from titanflow.core.spec.words import IntentAction, Outcome
+from titanflow.runtime.door import REFUSED
 from titanflow.runtime.journal import JournalError, Reader, TurnRecord, encode_fact
 from titanflow.runtime.plan import Plan
 from titanflow.runtime.recompute import Differs, Recomputation, turns_of
@@ -65,13 +66,34 @@ def compare(
             ):
                 counts["changed"] += 1
                 problems.append(f"message {n} of {stream} is another one in the journal")
-        numbers = Counter((turn.pod, turn.number) for turn in turns)
+        numbers = Counter((turn.pod, turn.number) for turn in turns if turn.number != REFUSED)
         twice = [each for each, count in numbers.items() if count > 1]
         counts["double"] += len(twice)
         problems += [f"turn {number} of {pod} stands twice in {stream}" for pod, number in twice]
     problems += [f"the journal has {key}, which no stream has" for key in seen]
     counts["double"] += len(seen)
     return counts, problems
+
+
+def check_copies(told: Told, copies: Sequence[Turn]) -> list[str]:
+    """Return which copies for a contender are not a part of the turn that they copy, or come twice.
+
+    A message holds the facts of one contender, or none.
+    """
+    facts_at = {(record.stream, record.sequence): facts for record, facts in told}
+    problems: list[str] = []
+    seen: set[tuple[str, int, tuple[bytes, ...]]] = set()
+    for n, copy in enumerate(copies, 1):
+        (ref,) = copy.inputs
+        source = _bytes(facts_at.get((ref.stream, ref.sequence), ()))
+        own = _bytes(copy.facts)
+        if any(fact not in source for fact in own):
+            problems.append(f"copy {n} holds what message {ref.sequence} of {ref.stream} does not")
+        key = (copy.pod, copy.number, tuple(own))
+        if own and key in seen:
+            problems.append(f"copy {n} of turn {copy.number} of {copy.pod} comes twice")
+        seen.add(key)
+    return problems
 
 
 def _bytes(facts: Iterable[Fact]) -> list[bytes]:

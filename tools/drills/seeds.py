@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from titanflow.adapters.bus.streams import stream_name
 from titanflow.adapters.codec import Turn, decode_turn
 from titanflow.core.base.instant import NS_PER_DAY, format_instant, parse_instant
 from titanflow.runtime.plan import Plan, prepare
@@ -40,7 +41,7 @@ kind: RiskPolicy
 metadata: {name: house}
 spec:
   selector: {}
-  limits: {maxOrderNotional: "20000", maxReferenceAgeSeconds: 864000, priceCollarBps: 2000}
+  limits: {maxOrderNotional: "20000", maxReferenceAgeSeconds: 31536000, priceCollarBps: 2000}
 """
 CONTENDER: Final = """\
 ---
@@ -122,7 +123,10 @@ class Seeds:
         if problems:
             return
         loose = judge.market_of(world.topology) if world.power_cuts else ""
-        counts, problems = judge.compare(told, turns_in(world), loose=loose)
+        turns = turns_in(world)
+        copies = turns.pop(stream_name(world.topology.arena, "OWN"))
+        verdict.problems += judge.check_copies(told, copies)
+        counts, problems = judge.compare(told, turns, loose=loose)
         verdict.counts += counts
         verdict.problems += problems
         counts, problems = judge.account(fact for _, facts in told for fact in facts)
@@ -136,12 +140,16 @@ class Seeds:
                 verdict.problems.append(f"{drift} facts differ from a run in which nothing breaks")
 
     def _calm(self, kind: str) -> Counter[bytes]:
-        """Return the facts of a run in lock step in which nothing breaks."""
-        world = play(self.plan, self._folder / "calm", 0, Faults(kind=kind))
-        told, _, problems = judge.read(world.session.journal)
-        assert not world.problems, world.problems
-        assert not problems, problems
-        return judge.essence(told)
+        return essence_of_calm(self.plan, self._folder / "calm", kind)
+
+
+def essence_of_calm(plan: Plan, folder: Path, kind: str) -> Counter[bytes]:
+    """Return the facts of a run in lock step in which nothing breaks."""
+    world = play(plan, folder, 0, Faults(kind=kind))
+    told, _, problems = judge.read(world.session.journal)
+    assert not world.problems, world.problems
+    assert not problems, problems
+    return judge.essence(told)
 
 
 def turns_in(world: World) -> dict[str, Sequence[Turn]]:

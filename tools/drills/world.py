@@ -1,10 +1,11 @@
 """What happens to an arena of pods when everything that can break does? One seed is one course.
 
 The real pods (`Host`, `Gateway`, `Chronicle` on the real `Bus`, `Reader` and `Link`) run in one
-thread on a loop whose clock is virtual, against `jetstream.Server`. The seed draws the topology, how
-bad the links are, and what breaks when: processes die at any point of their work or between, second
-copies start while the first lives on, links freeze, the server dies, the power goes. Whoever died is
-started again, as `titanflow up` does, until the session has ended. `judge` then says what is wrong.
+thread on a loop whose clock is virtual, against `jetstream.Server`. The seed draws the topology,
+how bad the links are, and what breaks when: processes die at any point of their work or between,
+second copies start while the first lives on, links freeze, the server dies, the power goes. Who
+died is started again, as `titanflow up` does, until the session has ended. `judge` then says what
+is wrong.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ from titanflow.adapters.bus.errors import BusError, Fenced, Taken
 from titanflow.adapters.bus.keys import Key, make
 from titanflow.adapters.bus.link import Patience
 from titanflow.adapters.bus.streams import Pod, Topology, seat, streams
-from titanflow.runtime import chronicle, gateway, pod as pods
+from titanflow.runtime import chronicle, gateway
+from titanflow.runtime import pod as pods
 from titanflow.runtime.chronicle import Chronicle, new_card
 from titanflow.runtime.gateway import Gateway
 from titanflow.runtime.journal import Head
@@ -80,7 +82,7 @@ class Stuck(Exception):  # noqa: N818 - a state, said as such
     """Nothing will ever happen again, or too much happens."""
 
 
-class Died(BaseException):  # noqa: N818 - it must pass through everything, like a signal
+class Died(BaseException):
     """The process that runs this was killed."""
 
 
@@ -105,6 +107,12 @@ class Faults:
     power_cuts: int = 0
     pauses_s: float = 0.05
     """How long a process may stay down."""
+
+
+def topology_of(arena: str, kind: str, *, lock_step: bool) -> Topology:
+    """Return the topology of one kind."""
+    pods_of = (Pod(GATEWAY, role="gateway"), *PODS[kind])
+    return Topology(arena, pods_of, replay_clock=True, lock_step=lock_step)
 
 
 def draw(seed: int) -> Faults:
@@ -220,7 +228,9 @@ class Process:
             finally:
                 for task in (closed, *work):
                     task.cancel()
-                await asyncio.gather(closed, *work, return_exceptions=True)
+                    task.add_done_callback(_look_at)
+                # Who is killed meanwhile stops waiting; its parts end all the same.
+                await asyncio.wait((closed, *work))
 
     async def _main(self, bus: Bus) -> None:
         world = self.world
@@ -238,13 +248,17 @@ class Process:
         )
         await self._chronicle.run()
 
-    def kill(self) -> None:
-        """End the process as the kernel would: nothing of it does anything any more."""
+    def kill(self, *, from_within: bool = False) -> None:
+        """End the process as the kernel would: nothing of it does anything any more.
+
+        What runs just now is to raise Died, where it is killed from within.
+        """
         if not self.is_alive:
             return
         self.is_alive = False
         self._drop()
-        self.task.cancel()
+        if not from_within:
+            self.task.cancel()
 
     def _drop(self) -> None:
         """Lose what only the process knew: its connections and what it had not written yet."""
@@ -261,12 +275,7 @@ class World:
     def __init__(self, plan: Plan, folder: Path, seed: int, faults: Faults) -> None:
         self.plan, self.seed, self.faults = plan, seed, faults
         self.chance = Random(f"world {seed}")
-        self.topology = Topology(
-            plan.ground.arena,
-            (Pod(GATEWAY, role="gateway"), *PODS[faults.kind]),
-            replay_clock=True,
-            lock_step=faults.lock_step,
-        )
+        self.topology = topology_of(plan.ground.arena, faults.kind, lock_step=faults.lock_step)
         self.server = Server(self.topology, self.chance, faults.weather)
         self.key, self.head = _key(folder.parent), _head(plan, self.topology)
         self.disk = Disk()
@@ -334,7 +343,7 @@ class World:
             raise Died
         self.counts[point] += 1
         if self.faults.deaths > 0 and self.chance.random() < self.faults.at_points:
-            self._kill(process, point)
+            self._kill(process, point, from_within=True)
             raise Died
 
     def server_of(self, address: str) -> tuple[Server, set[FakeClient]]:
@@ -356,10 +365,10 @@ class World:
         self._starts += 1
         self._processes[self._starts] = Process(self, pod, self._starts)
 
-    def _kill(self, process: Process, where: str) -> None:
+    def _kill(self, process: Process, where: str, *, from_within: bool = False) -> None:
         self.faults.deaths -= 1
         self.counts[f"killed when {where}"] += 1
-        process.kill()
+        process.kill(from_within=from_within)
         if process.pod.writes_journal:
             self._tear(process)
 
@@ -449,6 +458,12 @@ class World:
             asyncio.get_running_loop().call_soon(self._start, pod)
 
 
+def _look_at(task: asyncio.Task[object]) -> None:
+    """Take note of how a task ended, so that nobody complains that nobody did."""
+    if not task.cancelled():
+        task.exception()
+
+
 async def _end(*tasks: asyncio.Task[object]) -> None:
     """Cancel tasks until they are done; one may miss a word while it closes something."""
     left = set(tasks)
@@ -530,7 +545,7 @@ def _replace(sheet: Sheet, content: bytes) -> None:
 def _planted(world: World) -> Iterator[None]:
     """Put the world in place of the network, the disk and the killer."""
     with (
-        patch.object(link, "Client", lambda: FakeClient(world.server_of)),
+        patch.object(link, "_Prompt", lambda: FakeClient(world.server_of)),
         patch.object(pods, "replace", _replace),
         patch.object(pods, "SNAPSHOT_TURNS", world.faults.snapshot_turns),
         patch.object(pods, "reached", world.reached),

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import compress
 from operator import attrgetter, not_
 from types import NoneType, UnionType
-from typing import Any, Final, Union, get_args, get_origin
+from typing import Any, Final, Union, cast, get_args, get_origin
 
 import msgspec
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
@@ -22,6 +22,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from titanflow.core.base.errors import InvariantError
 from titanflow.core.base.ident import ID_BYTES, Id
+from titanflow.native import wire
 
 SCALARS: Final[dict[object, tuple[int, ...]]] = {
     int: (FieldDescriptor.TYPE_SINT64, FieldDescriptor.TYPE_UINT64),
@@ -44,6 +45,17 @@ Row = dict[str, Any]
 Convert = Callable[[Any], Any]
 """Turns a value of one side into the other's; raises one of REFUSALS."""
 
+_KINDS: Final = {
+    FieldDescriptor.TYPE_SINT64: "sint64",
+    FieldDescriptor.TYPE_UINT64: "uint64",
+    FieldDescriptor.TYPE_DOUBLE: "double",
+    FieldDescriptor.TYPE_BOOL: "bool",
+    FieldDescriptor.TYPE_STRING: "string",
+    FieldDescriptor.TYPE_BYTES: "bytes",
+    FieldDescriptor.TYPE_ENUM: "enum",
+    FieldDescriptor.TYPE_MESSAGE: "record",
+}
+"""How `native.wire` calls what a field holds."""
 _WORD: Final = re.compile(r"(?<!^)(?=[A-Z])")
 
 
@@ -61,6 +73,8 @@ class Column(msgspec.Struct, frozen=True):
     optional: bool
     """May be absent; then the record has `default`."""
     default: Any
+    members: dict[int, enum.Enum] = {}
+    """Of an enumeration, by number."""
 
 
 class Table:
@@ -71,12 +85,15 @@ class Table:
         columns: list[Column],
         kind: type[Message],
         split: Callable[[Any], Row],
-        make: Callable[..., Any],
+        make: type[msgspec.Struct] | None,
     ) -> None:
+        """Take the parts; without *make* the record is a tuple."""
         if len(columns) < 2:
             raise InvariantError(f"{kind.DESCRIPTOR.full_name}: a record of one field is a field")
         self.columns, self.kind = columns, kind
-        self._split, self._make = split, make
+        self._split, self._make = split, make or _tuple
+        fields = cast("Iterable[FieldDescriptor]", kind.DESCRIPTOR.fields)
+        self.layout = wire.Layout(make, map(_short_way, columns, fields))
         self._get = attrgetter(*(column.name for column in columns))
         plain = [(i, c) for i, c in enumerate(columns) if not c.optional]
         required = [c.name for _, c in plain if not c.repeated]
@@ -202,7 +219,10 @@ def _column(name: str, annotation: Any, field: FieldDescriptor, default: Any) ->
     if repeated is not field.is_repeated:
         raise InvariantError(f"{field.full_name}: is repeated on one side only")
     element = inner[0] if repeated else annotation
-    pack, unpack, table = _element(element, field)
+    members: dict[int, enum.Enum] = {}
+    if isinstance(element, type) and field.enum_type and issubclass(element, enum.Enum):
+        members = _members(element, field.enum_type)
+    pack, unpack, table = _element(element, field, members)
     return Column(
         name=name,
         pack=pack,
@@ -212,17 +232,32 @@ def _column(name: str, annotation: Any, field: FieldDescriptor, default: Any) ->
         repeated=repeated,
         optional=optional and not repeated,
         default=default,
+        members=members,
+    )
+
+
+def _short_way(column: Column, field: FieldDescriptor) -> wire.Column:
+    """Return the column as `native.wire` has it."""
+    is_id = column.pack is _ident
+    return wire.Column(
+        column.name,
+        field.number,
+        "id" if is_id else _KINDS[field.type],
+        repeated=column.repeated,
+        optional=column.optional,
+        default=column.default if column.optional else None,
+        members=tuple(column.members.items()),
+        record=column.table.layout if column.table else None,
     )
 
 
 def _element(
-    annotation: Any, field: FieldDescriptor
+    annotation: Any, field: FieldDescriptor, members: dict[int, enum.Enum]
 ) -> tuple[Convert | None, Convert | None, Table | None]:
     """Return how one value is packed and unpacked, and the table if it is a record."""
     if field.type in SCALARS.get(annotation, ()):
         return (_ident, _ident, None) if annotation is Id else (None, None, None)
-    if isinstance(annotation, type) and field.enum_type and issubclass(annotation, enum.Enum):
-        members = _members(annotation, field.enum_type)
+    if members:
         numbers = {member: number for number, member in members.items()}
         return numbers.__getitem__, members.__getitem__, None
     if field.message_type and isinstance(annotation, type):
@@ -249,7 +284,7 @@ def _table_of_tuple(annotations: tuple[Any, ...], descriptor: Descriptor) -> Tab
     def split(values: tuple[Any, ...]) -> Row:
         return dict(zip(names, values, strict=True))
 
-    return Table(columns, GetMessageClass(descriptor), split, lambda *values: values)
+    return Table(columns, GetMessageClass(descriptor), split, None)
 
 
 def _members(words: type[enum.Enum], descriptor: EnumDescriptor) -> dict[int, enum.Enum]:
@@ -284,6 +319,10 @@ def _ident(value: bytes) -> bytes:
     if len(value) != ID_BYTES:
         raise ValueError(f"has {len(value)} bytes, not {ID_BYTES}")
     return value
+
+
+def _tuple(*values: Any) -> tuple[Any, ...]:
+    return values
 
 
 def _same(value: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import typer
 
@@ -9,6 +11,8 @@ from titanflow.adapters.feeds.bundled import list_datasets
 from titanflow.adapters.feeds.survey import check
 from titanflow.cli import exits
 from titanflow.cli.output import Format, emit, say, table
+from titanflow.core.base.errors import NotFoundError, Problem
+from titanflow.core.base.nearest import nearest
 
 
 def data_list(output: Format) -> None:
@@ -27,6 +31,10 @@ def data_list(output: Format) -> None:
 
 def data_check(source: str, output: Format) -> None:
     """Judge every bar of a source."""
+    known = [found.name for found in list_datasets()]
+    if source not in known and not Path(source).exists():
+        do = nearest(source, known)
+        raise NotFoundError([Problem("no such data set, file or folder", source, do)])
     report = check(source)
     plain = msgspec.to_builtins(report)
     if output is not Format.TABLE:

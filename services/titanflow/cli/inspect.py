@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
+import tempfile
 from collections import Counter
+from contextlib import suppress
 from math import isnan
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from titanflow.cli import exits
 from titanflow.cli.board import print_leaderboard
 from titanflow.cli.output import Format, emit, fail, flatten, say, table
 from titanflow.cli.show import example_folder
+from titanflow.core.base.errors import NotFoundError, Problem
 from titanflow.core.base.instant import format_instant
+from titanflow.core.base.nearest import nearest
 from titanflow.core.facts import Fact, Standing
 from titanflow.runtime import session as sessions
 from titanflow.runtime.code import code_version
@@ -33,8 +36,13 @@ EXIT = {Result.VERIFIED: exits.OK, Result.TORN: exits.UNHEALTHY, Result.MISMATCH
 def verify(name: str, output: Format) -> None:
     """Verify one session and end with the exit code that says what was found."""
     session = sessions.find(name)
-    folder = Path(card_folder) if (card_folder := session.card().folder) else None
-    finding = verify_journal(session.journal, folder)
+    card = session.card()
+    finding = verify_journal(session.journal, Path(card.folder) if card.folder else None)
+    if card.digest and finding.digest and card.digest != finding.digest:
+        note = (
+            f"{sessions.CARD} names the digest {card.digest}; nothing is believed that stands there"
+        )
+        finding = msgspec.structs.replace(finding, notes=(*finding.notes, note))
     if output is Format.TABLE:
         for note in finding.notes:
             say(f"note: {note}")
@@ -126,6 +134,11 @@ def session_facts(name: str, only: tuple[str, str, str], limit: int, output: For
     """List facts of a session that fit all the given conditions."""
     session = sessions.find(name)
     kind, contender, text = only
+    _demand("kind of fact", kind, [each.__name__ for each in Fact.__subclasses__()])
+    if contender:
+        manifests = map(msgspec.json.decode, read_head(session.journal).manifests)
+        names = [m["metadata"]["name"] for m in manifests if m["kind"] == "Contender"]
+        _demand("contender", contender, names)
     rows: list[dict[str, object]] = []
     try:
         for record in Reader(session.journal).records():
@@ -148,6 +161,15 @@ def session_facts(name: str, only: tuple[str, str, str], limit: int, output: For
         emit(rows, output)
         return
     table("", ("Id", "At", "Kind", "What"), [_fact_row(row) for row in rows])
+
+
+def _demand(word: str, name: str, known: list[str]) -> None:
+    """Refuse a name that is given and not known.
+
+    Raises: NotFoundError with the nearest one.
+    """
+    if name and name not in known:
+        raise NotFoundError([Problem(f"no {word} {name!r}", "session facts", nearest(name, known))])
 
 
 def _fact_row(row: dict[str, object]) -> tuple[object, ...]:
@@ -290,15 +312,33 @@ def _native() -> Row:
 
 def _state() -> Row:
     root = sessions.home()
-    target = root if root.exists() else root.resolve().parent
     fix = "set TITANFLOW_HOME to a folder that you may write"
-    return os.access(target, os.W_OK), "state folder", str(root), fix
+    made: list[Path] = []
+    try:
+        for folder in (*reversed(root.absolute().parents), root.absolute()):
+            if not folder.exists():
+                folder.mkdir()
+                made.append(folder)
+        with tempfile.TemporaryFile(dir=root) as file:
+            file.write(b"written")
+    except OSError as error:
+        return False, "state folder", f"{root}: {error.strerror}", fix
+    finally:
+        for folder in reversed(made):
+            with suppress(OSError):  # somebody began a session in it meanwhile
+                folder.rmdir()
+    return True, "state folder", str(root), fix
 
 
 def _disk() -> Row:
-    root = sessions.home()
-    free = shutil.disk_usage(root if root.exists() else Path()).free
-    return free >= DISK_FREE_MIN, "free disk", f"{free >> 20} MiB", "free 200 MiB"
+    # Where the state folder will be: the nearest folder above it that is there.
+    for folder in (sessions.home().absolute(), *sessions.home().absolute().parents):
+        try:
+            free = shutil.disk_usage(folder).free
+        except OSError:
+            continue
+        return free >= DISK_FREE_MIN, "free disk", f"{free >> 20} MiB", "free 200 MiB"
+    return False, "free disk", "unknown", "set TITANFLOW_HOME to a folder that you may write"
 
 
 def _dataset() -> Row:

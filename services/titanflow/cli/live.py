@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 from titanflow.cli import exits
 from titanflow.cli.board import print_leaderboard
 from titanflow.cli.output import Format, console, emit, fail, say, table
-from titanflow.cli.show import example_folder
+from titanflow.cli.show import demand_writable, example_folder
 from titanflow.core.base.errors import AdapterError, Problem, SpecError
 from titanflow.core.base.fixed import MINOR_PER_UNIT
 from titanflow.core.base.instant import format_date
@@ -129,6 +129,8 @@ def _demand(finding: Finding) -> None:
 def replay_session(name: str, output: Format, report: Path | None) -> None:
     """Derive a session of pods again into a session of its own, and compare the digests."""
     source = sessions.find(name)
+    if report is not None:
+        demand_writable(report)
     folder = source.card().folder
     again: Again = replay_from(source, Path(folder) if folder else None)
     _demand(again.finding)
@@ -279,6 +281,14 @@ def _running() -> tuple[Session, int] | None:
     return None
 
 
+def running() -> Session:
+    """Return the session that runs here; end with words if there is none."""
+    found = _running()
+    if found is None:
+        fail("no arena runs here; start one with `titanflow up`", exits.NOT_FOUND)
+    return found[0]
+
+
 def down(*, purge: bool) -> None:
     """Stop the supervisor; with *purge* delete what unfinished sessions keep."""
     found = _running()
@@ -302,19 +312,54 @@ def down(*, purge: bool) -> None:
 
 
 def status(output: Format) -> None:
-    """Show the pods of the session that runs here."""
+    """Show the session that runs here: pods, how far behind they are, latencies, kill switches."""
+    from titanflow.cli.command import status_of
+
     found = _running()
     if found is None:
         fail("no arena runs here; start one with `titanflow up`", exits.NOT_FOUND)
     session, number = found
     file = Live(session.path).path / "status.json"
     states: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    said = status_of(session)
     if output is not Format.TABLE:
-        emit({"session": session.name, "pid": number, "pods": states}, output)
+        emit({"session": session.name, "pid": number, "pods": states} | _session(said), output)
         return
+    table(
+        f"{session.name}: apply and publish in ms",
+        ("Pod", "Services", "State", ">Process", ">Turns", ">Behind", ">Apply p50", ">p99",
+         ">p99.9", ">Publish p50", ">p99", ">p99.9", ">MiB"),
+        _pod_rows(states, said),
+    )  # fmt: skip
+    if said is None:
+        say("governance does not answer: these are the pods' last words")
+        return
+    rows = [
+        (each.span, each.count, *(f"{ns / 1e6:.2f}" for ns in
+         (each.p50_ns, each.p99_ns, each.p999_ns, each.max_ns)))
+        for each in said.latencies
+        if each.count
+    ]  # fmt: skip
+    if rows:
+        columns = ("From the market event", ">Count", ">p50", ">p99", ">p99.9", ">Most")
+        table("the last minute, in ms", columns, rows)
+    say(f"kill epoch {said.kill_epoch}; engaged: {', '.join(said.engaged) or 'nothing'}")
+    for each in said.pods:
+        if each.text:
+            say(f"{each.name} waits for {each.text}")
+
+
+def _pod_rows(states: dict[str, Any], said: Any) -> list[list[object]]:
+    told = {each.name: each for each in said.pods} if said is not None else {}
     rows = []
-    for name, state in sorted(states.items()):
-        cells = [name, state.get("pid", ""), state.get("number", "")]
+    for name in sorted({*states, *told}):
+        state, pod = states.get(name, {}), told.get(name)
+        cells: list[object] = [name]
+        if pod is None:
+            cells += ["", state.get("state", "")]
+        else:
+            cells += [" ".join(pod.stages), _word(pod.state)]
+        cells += [state.get("pid", ""), state.get("number", ""), state.get("lagCount", "")]
         for part in ("applied", "published"):
             times = state.get(part)
             cells += (
@@ -324,12 +369,48 @@ def status(output: Format) -> None:
             )
         cells.append(f"{state.get('rssKiB', 0) / 1024:.0f}")
         rows.append(cells)
-    table(
-        f"{session.name}: apply and publish in ms",
-        ("Pod", ">Process", ">Turns", ">Apply p50", ">p99", ">p99.9", ">Publish p50", ">p99",
-         ">p99.9", ">MiB"),
-        rows,
-    )  # fmt: skip
+    return rows
+
+
+def _session(said: Any) -> dict[str, Any]:
+    """Return what governance says, as plain data; nothing if it does not answer."""
+    if said is None:
+        return {"answered": False}
+    return {
+        "answered": True,
+        "watermark": said.watermark,
+        "killEpoch": said.kill_epoch,
+        "engaged": list(said.engaged),
+        "leaseUntil": said.lease_until,
+        "states": {
+            each.name: {
+                "state": _word(each.state),
+                "waitsFor": each.text,
+                "lagCount": each.lag_count,
+                "lagNs": each.lag_ns,
+                "starts": each.starts,
+            }
+            for each in said.pods
+        },
+        "latencies": [
+            {
+                "span": each.span,
+                "count": each.count,
+                "p50Ns": each.p50_ns,
+                "p99Ns": each.p99_ns,
+                "p999Ns": each.p999_ns,
+                "maxNs": each.max_ns,
+            }
+            for each in said.latencies
+        ],
+    }
+
+
+def _word(state: int) -> str:
+    """Return a pod's state in a word, such as `CatchingUp`."""
+    from titanflow.rpc.v1.sessions_pb2 import PodState
+
+    return PodState.Name(state).removeprefix("POD_STATE_").title().replace("_", "")
 
 
 def logs(pod: str, lines: int) -> None:

@@ -89,6 +89,86 @@ def status(output: Output = Format.TABLE) -> None:
     run(output)
 
 
+Scope = Annotated[
+    str, typer.Argument(help="How far it reaches: arena, contender, policy or instrument.")
+]
+ScopeName = Annotated[str, typer.Argument(help="Which one; none for the arena.")]
+Reason = Annotated[str, typer.Option(help="Why; it goes into the record.")]
+By = Annotated[str, typer.Option(help="Who commands. Default: the user of this machine.")]
+Token = Annotated[
+    str,
+    typer.Option(help="Names the command: again it is the same one. Default: the time."),
+]
+
+
+@app.command()
+def kill(
+    scope: Scope,
+    name: ScopeName = "",
+    reason: Reason = ...,  # type: ignore[assignment] # typer's word for required
+    action: Annotated[str, typer.Option(help="RejectNew, CancelAll or Flatten.")] = "CancelAll",
+    instrument: Annotated[
+        list[str] | None, typer.Option(help="Narrow an arena's or contender's switch to these.")
+    ] = None,
+    by: By = "",
+    token: Token = "",
+    output: Output = Format.TABLE,
+) -> None:
+    """Stop trading: exit 0 when it is in the record, 6 if refused, 8 if nobody answers."""
+    from titanflow.cli.command import Said
+    from titanflow.cli.command import kill as run
+    from titanflow.cli.live import running
+
+    run(running(), (scope, name), action, instrument or [], Said(reason, by, token, output))
+
+
+@app.command()
+def release(
+    scope: Scope,
+    name: ScopeName = "",
+    reason: Reason = ...,  # type: ignore[assignment] # as above
+    by: By = "",
+    token: Token = "",
+    output: Output = Format.TABLE,
+) -> None:
+    """Release a kill switch, as another person than who engaged it: exit codes as `kill`."""
+    from titanflow.cli.command import Said
+    from titanflow.cli.command import release as run
+    from titanflow.cli.live import running
+
+    run(running(), (scope, name), Said(reason, by, token, output))
+
+
+@app.command()
+def pause(
+    reason: Reason = ...,  # type: ignore[assignment] # as above
+    by: By = "",
+    token: Token = "",
+    output: Output = Format.TABLE,
+) -> None:
+    """Let no new instant of the market begin; what rests stays. It is no kill switch."""
+    from titanflow.cli.command import Said
+    from titanflow.cli.command import pause as run
+    from titanflow.cli.live import running
+
+    run(running(), Said(reason, by, token, output))
+
+
+@app.command()
+def resume(
+    reason: Reason = ...,  # type: ignore[assignment] # as above
+    by: By = "",
+    token: Token = "",
+    output: Output = Format.TABLE,
+) -> None:
+    """Let the market go on after a pause."""
+    from titanflow.cli.command import Said
+    from titanflow.cli.command import resume as run
+    from titanflow.cli.live import running
+
+    run(running(), Said(reason, by, token, output))
+
+
 @app.command()
 def logs(
     pod: Annotated[str, typer.Argument(help="Which pod. Default: all.")] = "",
@@ -394,7 +474,7 @@ def train(
     key: Annotated[Path | None, typer.Option("--key", help="Private key to sign with.")] = None,
     output: Output = Format.TABLE,
 ) -> None:
-    """Train a model on bundled data and pack it as a bundle. Needs the extra [train]."""
+    """Train a model on bundled data and pack it as a bundle. Needs the extra `train`."""
     from titanflow.cli.bundle import train as run
 
     run(recipe, out, key, output)
@@ -402,14 +482,14 @@ def train(
 
 def main() -> NoReturn:
     """Run the command; turn every expected error into words and an exit code."""
-    from titanflow.core.base.errors import SpecError, TitanFlowError
+    from titanflow.core.base.errors import NotFoundError, SpecError, TitanFlowError
 
     try:
         app(standalone_mode=True)
     except SpecError as error:
         for problem in error.problems:
             typer.echo(f"error: {problem}", err=True)
-        sys.exit(exits.USAGE)
+        sys.exit(exits.NOT_FOUND if isinstance(error, NotFoundError) else exits.USAGE)
     except TitanFlowError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(exits.ERROR)
@@ -418,6 +498,11 @@ def main() -> NoReturn:
         sys.exit(exits.INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
+        sys.exit(exits.ERROR)
+    except OSError as error:
+        about = f"{error.filename}: " if error.filename else ""
+        do = "run `titanflow doctor`; TITANFLOW_HOME names the folder of all state"
+        typer.echo(f"error: {about}{error.strerror or error}; {do}", err=True)
         sys.exit(exits.ERROR)
     sys.exit(exits.OK)
 

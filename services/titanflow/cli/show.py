@@ -11,7 +11,7 @@ from typing import Any
 from titanflow.cli import exits
 from titanflow.cli.board import print_leaderboard
 from titanflow.cli.output import Format, console, emit, fail, say
-from titanflow.core.base.errors import AdapterError
+from titanflow.core.base.errors import AdapterError, Problem, SpecError
 from titanflow.core.base.fixed import MINOR_PER_UNIT
 from titanflow.core.base.instant import format_date
 from titanflow.runtime.plan import Plan, prepare
@@ -32,8 +32,27 @@ def example_folder() -> Path:
     return Path(next(iter(titanflow.data.__path__))) / "example-arena"
 
 
+def demand_writable(report: Path) -> None:
+    """Refuse a page that cannot be written, before the work that it is about.
+
+    Raises: SpecError.
+    """
+    try:
+        is_new = not report.exists()
+        with report.open("ab"):
+            pass
+        if is_new:
+            report.unlink()
+    except OSError as error:
+        what = f"{report} cannot be written: {error.strerror}"
+        do = "name a file in a folder that is there"
+        raise SpecError([Problem(what, "--report", do)]) from error
+
+
 def replay(folder: Path | None, output: Format, report: Path | None, controls: Path | None) -> None:
     """Run a session as fast as the machine goes and print what it came to."""
+    if report is not None:
+        demand_writable(report)
     plan = prepare(folder or example_folder(), controls)
     result = _record(plan, 0.0)
     if report is not None:

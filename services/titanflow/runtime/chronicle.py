@@ -16,9 +16,11 @@ from typing import Final
 import msgspec
 
 from titanflow.adapters.bus.client import Bus
+from titanflow.adapters.bus.reading import BULK
 from titanflow.adapters.bus.streams import Pod, Topology, consumers
-from titanflow.adapters.codec import InputRef, decode_turn
+from titanflow.adapters.codec import InputRef
 from titanflow.core.facts import Fact, Standing
+from titanflow.runtime.door import Door
 from titanflow.runtime.journal import Head, TornTail, TurnRecord, Writer, resume
 from titanflow.runtime.pod import reached
 from titanflow.runtime.scribe import Scribe
@@ -39,7 +41,7 @@ class Chronicle:
         self.facts: Counter[str] = Counter()
         self.events = 0
         self.standings: tuple[Standing, ...] = ()
-        self._bus, self._session = bus, session
+        self._bus, self._session, self._door = bus, session, Door(topology, bus.counters)
         self._streams = [
             each.stream
             for each in consumers(topology)
@@ -83,9 +85,10 @@ class Chronicle:
         return self.digest
 
     async def _read(self, stream: str) -> None:
-        reader = self._bus.consume(stream, self._consumer, after=self._after[stream])
+        after = self._after[stream]
+        reader = self._bus.consume(stream, self._consumer, after=after, ack_every=BULK)
         async for message in reader:
-            self._scribe.take(InputRef(message.stream, message.sequence), decode_turn(message.data))
+            self._scribe.take(InputRef(message.stream, message.sequence), self._door.read(message))
             reached("written")
             await message.ack()
 

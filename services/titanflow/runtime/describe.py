@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
+from math import isnan
 
 from titanflow.core.facts import Fact
 
@@ -14,9 +15,16 @@ def difference(found: Fact, expected: Fact) -> str:
     fields = [
         f"{name} is {getattr(found, name)!r}, must be {getattr(expected, name)!r}"
         for name in found.__struct_fields__
-        if getattr(found, name) != getattr(expected, name)
+        if not _same(getattr(found, name), getattr(expected, name))
     ]
     return f"{describe(expected)}: " + "; ".join(islice(fields, 4))
+
+
+def _same(one: object, other: object) -> bool:
+    """Say whether two fields are equal; what is not a number is equal to itself here."""
+    if isinstance(one, float) and isinstance(other, float) and isnan(one) and isnan(other):
+        return True
+    return one == other
 
 
 def describe(fact: Fact) -> str:

@@ -16,12 +16,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from titanflow.adapters.bus.client import Bus
-from titanflow.adapters.bus.reading import Message
+from titanflow.adapters.bus.reading import BULK, Message
 from titanflow.adapters.bus.streams import Topology, consumers, output_subject, stream_name
 from titanflow.adapters.codec import InputRef, Turn, decode_turn, encode_turn
 from titanflow.adapters.rpc.trace import new_trace
 from titanflow.core.base.errors import InvariantError
 from titanflow.core.facts import Fact
+from titanflow.runtime.door import Door
 from titanflow.runtime.pace import Pacer
 from titanflow.runtime.plan import Plan
 from titanflow.runtime.pod import reached
@@ -59,6 +60,7 @@ class Gateway:
         self.published = 0
         """Events published."""
         self.pacer = Pacer(topology)
+        self._door = Door(topology, bus.counters)
         self._causal = Causal(self._take_note, {self._stream, *self._reads()})
         """What was said of a market event that is not in the stream waits until it is: it was
         published by a former life, and the server lost it."""
@@ -115,13 +117,13 @@ class Gateway:
 
     async def _hear(self, stream: str) -> None:
         """Hear the turns of one stream."""
-        async for message in self._bus.consume(stream, self._pod.name, after=0):
+        async for message in self._bus.consume(stream, self._pod.name, after=0, ack_every=BULK):
             self._note(message)
             await message.ack()
 
     def _note(self, message: Message) -> None:
         ref = InputRef(message.stream, message.sequence)
-        self._causal.take(ref, decode_turn(message.data))
+        self._causal.take(ref, self._door.read(message))
         self._heard.set()
 
     def _take_note(self, ref: InputRef, turn: Turn) -> None:

@@ -273,7 +273,7 @@ class Writer:
 def resume(path: Path) -> tuple[Writer, list[TurnRecord]]:
     """Return what goes on with a journal of turns, and the turns in it.
 
-    What stands behind its last whole turn is cut off: a closing record too, which comes out the same
+    What stands behind its last whole turn is cut off: a closing record too, which comes out equal
     when it is written again.
 
     Raises: JournalError if it is damaged before its end.

@@ -77,26 +77,13 @@ class Exposition(Collector):
     def __init__(self, pod: str, read: Read) -> None:
         self._pod, self._read = pod, read
         self.address = ""
-        self._stop: Callable[[], None] = lambda: None
 
     def start(self) -> None:
-        """Serve the page on a free port of this machine."""
+        """Serve the page on a free port of this machine, as long as the process lives."""
         registry = CollectorRegistry()
         registry.register(self)
-        server, thread = start_http_server(0, addr="127.0.0.1", registry=registry)
+        server, _ = start_http_server(0, addr="127.0.0.1", registry=registry)
         self.address = f"http://127.0.0.1:{server.server_port}/metrics"
-
-        def stop() -> None:
-            server.shutdown()
-            server.server_close()
-            thread.join()
-
-        self._stop = stop
-
-    def stop(self) -> None:
-        """Serve it no more."""
-        self._stop()
-        self._stop = lambda: None
 
     def describe(self) -> Iterator[Any]:
         """Give the families of the table, so that nothing is read before somebody asks."""

@@ -56,7 +56,7 @@ class Pacer:
         return self._end is not None and self.has_named(self._end)
 
     def has_named(self, ref: InputRef) -> bool:
-        """Say whether every pod has named *ref*, a message that all of them read, or a later one."""
+        """Say whether every pod has named *ref*, which all of them read, or a later message."""
         return all(self._named.get((pod.name, ref.stream), 0) >= ref.sequence for pod in self._pods)
 
     def owed(self) -> tuple[tuple[str, str, int], ...]:

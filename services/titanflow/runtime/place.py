@@ -90,10 +90,15 @@ class Live:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, and on the disk when this returns."""
+    """Write a file whole or not at all, and on the disk when this returns: its name as well."""
     temporary = path.with_name(path.name + ".new")
     with temporary.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

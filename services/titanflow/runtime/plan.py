@@ -7,6 +7,7 @@ longer is. Bundles are opened (and verified) only for a plan that comes from a f
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,13 +18,20 @@ import msgspec
 
 from titanflow.adapters.bundles.bundle import Bundle
 from titanflow.adapters.bundles.refusal import BundleRefusedError
-from titanflow.adapters.feeds.tape import Market, iter_events, load_market
+from titanflow.adapters.feeds.tape import (
+    Market,
+    check_symbols,
+    iter_events,
+    load_market,
+    open_provider,
+)
 from titanflow.adapters.registry.controls import load_controls
-from titanflow.adapters.registry.folder import Loaded, load_folder, load_texts
-from titanflow.core.base.errors import AdapterError, Problem, SpecError
+from titanflow.adapters.registry.folder import Loaded, bounded, line_of, load_texts, read_folder
+from titanflow.core.base.errors import AdapterError, NotFoundError, Problem, SpecError
 from titanflow.core.base.ident import NO_ID, canonical, derive
 from titanflow.core.base.instant import format_date
-from titanflow.core.contender.build import build, build_all, schema_of
+from titanflow.core.base.nearest import nearest
+from titanflow.core.contender.build import build, build_all, draft_all, schema_of
 from titanflow.core.contender.checks import CheckResult, run_checks
 from titanflow.core.contender.protocol import Contender
 from titanflow.core.facts import Bar, Fact, KillSwitch
@@ -31,7 +39,7 @@ from titanflow.core.perception.features import FeatureSchema
 from titanflow.core.ports import Predictor
 from titanflow.core.risk.policy import check_policies
 from titanflow.core.spec.bundle import Contract, Contracts, ServingSpec
-from titanflow.core.spec.compile import compile_ground
+from titanflow.core.spec.compile import draft_ground
 from titanflow.core.spec.ground import Ground
 from titanflow.core.spec.policy import PolicySpec
 from titanflow.core.spec.words import KillScope, RecipeKind
@@ -44,6 +52,45 @@ CHECK_BARS = 400
 """Bars of one instrument that `contender check` plays: twice the longest usual look-back."""
 
 
+class _Made:
+    """What manifests come to: ground, contenders, bundles, and everything that is wrong."""
+
+    def __init__(self, loaded: Loaded, contracts: Contracts | None) -> None:
+        self.problems: list[Problem] = []
+        self.bundles: Sequence[Bundle] = ()
+        if contracts is None:
+            self.bundles = self._opened(loaded)
+            contracts = {bundle.contract.name: bundle.contract for bundle in self.bundles}
+        self.contracts = contracts
+        self.policies: Mapping[str, PolicySpec] = {m.name: m.spec for m in loaded.policies}
+        self.ground, problems = draft_ground(
+            loaded.arena.name, loaded.arena.spec, loaded.specs(), contracts
+        )
+        self.problems += problems
+        try:
+            check_policies(self.ground, self.policies)
+        except SpecError as error:
+            self.problems += error.problems
+        self.contenders, problems = draft_all(self.ground)
+        self.problems += problems
+
+    def _opened(self, loaded: Loaded) -> Sequence[Bundle]:
+        """Return the bundles of a folder, verified; note what is wrong with each of the others."""
+        if not loaded.bundles:
+            return ()
+        from titanflow.adapters.bundles.signing import KEYS, Trust
+        from titanflow.adapters.bundles.store import open_bundles
+
+        trust = Trust([loaded.folder / KEYS, home() / KEYS])
+        opened: list[Bundle] = []
+        for manifest in loaded.bundles:
+            try:
+                opened += open_bundles({manifest.name: manifest.spec}, loaded.folder, trust)
+            except SpecError as error:
+                self.problems += error.problems
+        return opened
+
+
 class Plan:
     """One session to be run; building contenders anew for each run keeps runs apart."""
 
@@ -52,24 +99,19 @@ class Plan:
         loaded: Loaded,
         controls: tuple[KillSwitch, ...] = (),
         contracts: Contracts | None = None,
+        made: _Made | None = None,
     ) -> None:
         self.loaded = loaded
         self.folder = loaded.folder
         self.controls = controls
-        self.policies: Mapping[str, PolicySpec] = {m.name: m.spec for m in loaded.policies}
-        self._bundles: Sequence[Bundle] = ()
-        try:
-            if contracts is None:
-                self._bundles = _open_bundles(loaded)
-                contracts = {bundle.contract.name: bundle.contract for bundle in self._bundles}
-            self.contracts = contracts
-            self.ground: Ground = compile_ground(
-                loaded.arena.name, loaded.arena.spec, loaded.specs(), contracts
-            )
-            check_policies(self.ground, self.policies)
-            self._first: tuple[Contender, ...] | None = build_all(self.ground)
-        except SpecError as error:
-            raise loaded.located(error) from error
+        made = made or _Made(loaded, contracts)
+        if made.problems:
+            raise loaded.located(SpecError(made.problems))
+        self.policies = made.policies
+        self._bundles = made.bundles
+        self.contracts = made.contracts
+        self.ground: Ground = made.ground
+        self._first: tuple[Contender, ...] | None = made.contenders
         self.schema: FeatureSchema = schema_of(self._first)
 
     def build_contenders(self) -> Sequence[Contender]:
@@ -117,7 +159,8 @@ class Plan:
         try:
             return load_market(self.loaded.arena.spec, self.ground, self.folder)
         except SpecError as error:
-            raise self.loaded.located(error) from error
+            placed = [_in_source(problem, self.ground.arena) for problem in error.problems]
+            raise self.loaded.located(SpecError(placed)) from error
 
     @property
     def events_total(self) -> int:
@@ -232,10 +275,8 @@ class Plan:
         """
         entrant = next((e for e in self.ground.entrants if e.name == name), None)
         if entrant is None:
-            names = ", ".join(e.name for e in self.ground.entrants)
-            raise SpecError(
-                [Problem(f"no contender {name!r}", str(self.folder), f"one of: {names}")]
-            )
+            do = nearest(name, self.ground.entrant_index())
+            raise NotFoundError([Problem(f"no contender {name!r}", str(self.folder), do)])
         symbol = self.ground.instruments[entrant.instruments[0]].symbol
         # Who trades by a bundle does nothing before its training window ends: half of the bars
         # lie before that, to warm up.
@@ -258,22 +299,74 @@ def prepare(path: Path, controls: Path | None) -> Plan:
 
     The folder becomes importable, so that Python contenders may lie beside their manifests.
 
-    Raises: SpecError with every mistake found.
+    Raises: SpecError with every mistake of manifests, recipes, data and controls, all at once.
     """
-    loaded = load_folder(path)
+    draft = read_folder(path)
+    loaded = draft.loaded
     _importable(loaded.folder)
-    return Plan(loaded, load_controls(controls) if controls is not None else ())
+    made = _Made(loaded, None)
+    problems = draft.problems + draft.judged(made.problems)
+    if problems:
+        problems += draft.judged(_data_problems(loaded))
+        problems.sort(key=line_of)
+    requests: tuple[KillSwitch, ...] = ()
+    if controls is not None:
+        try:
+            # What is called how can be judged only where everything is as it will be.
+            requests = load_controls(controls, None if problems else _names(made))
+        except NotFoundError:
+            if not problems:
+                raise
+            problems.append(Problem("no such file", str(controls)))
+        except SpecError as error:
+            problems += error.problems
+    if problems:
+        raise SpecError(bounded(problems))
+    return Plan(loaded, requests, made=made)
+
+
+def _names(made: _Made) -> dict[KillScope, list[str]]:
+    """Return what kill switches can be about."""
+    return {
+        KillScope.CONTENDER: list(made.ground.entrant_index()),
+        KillScope.INSTRUMENT: list(made.ground.symbol_index()),
+        KillScope.POLICY: list(made.policies),
+    }
+
+
+def _data_problems(loaded: Loaded) -> list[Problem]:
+    """Return what is wrong with an arena's data, as far as it shows without reading all of it."""
+    arena = loaded.arena
+    try:
+        check_symbols(arena.name, arena.spec, open_provider(arena.spec, loaded.folder))
+    except SpecError as error:
+        return [_in_source(problem, arena.name) for problem in error.problems]
+    except AdapterError as error:
+        return [Problem(str(error), f"Arena/{arena.name} spec.sources[0]")]
+    return []
+
+
+def _in_source(problem: Problem, arena: str) -> Problem:
+    """Return a problem of a source with its place in the manifest."""
+    source = f"Arena/{arena} spec.sources[0]"
+    if problem.where.startswith("Arena/"):
+        return problem
+    if problem.where.startswith("bundled."):
+        return Problem(problem.what, f"{source}.{problem.where}", problem.do)
+    return Problem(f"{problem.where}: {problem.what}", f"{source}.files", problem.do)
 
 
 def plan_from_head(head: Head, folder: Path | None) -> Plan:
     """Return the plan that a journal's head describes; *folder* is where Python code lies.
 
-    Raises: SpecError if the manifests in the head are not valid for this version.
+    Raises: NotFoundError if the module of a Python contender is not there; SpecError if the
+    manifests in the head are not valid for this version.
     """
     if head.format != FORMAT:
         raise AdapterError(f"journal format {head.format} is not known; this is {FORMAT}")
     if folder is not None:
         _importable(folder)
+    _demand_modules(head, folder)
     texts = [msgspec.json.encode(msgspec.json.decode(text)) for text in head.manifests]
     contracts = [msgspec.json.decode(text, type=Contract) for text in head.bundles]
     return Plan(
@@ -281,18 +374,27 @@ def plan_from_head(head: Head, folder: Path | None) -> Plan:
     )
 
 
-def _open_bundles(loaded: Loaded) -> Sequence[Bundle]:
-    """Return the bundles of a folder, verified.
+def _demand_modules(head: Head, folder: Path | None) -> None:
+    """Refuse a session whose Python contenders are not at hand: nobody can say what they say.
 
-    Raises: SpecError with what is wrong with each of them, at the line of its manifest.
+    Raises: NotFoundError with each missing module.
     """
-    if not loaded.bundles:
-        return ()
-    from titanflow.adapters.bundles.signing import KEYS, Trust
-    from titanflow.adapters.bundles.store import open_bundles
-
-    trust = Trust([loaded.folder / KEYS, home() / KEYS])
-    return open_bundles({m.name: m.spec for m in loaded.bundles}, loaded.folder, trust)
+    place = str(folder) if folder is not None else "sys.path"
+    problems = []
+    for point, _ in head.python:
+        module = point.partition(":")[0]
+        try:
+            found = importlib.util.find_spec(module) is not None
+        except ModuleNotFoundError:
+            found = False
+        except (Exception, SystemExit):  # noqa: BLE001 - it is there and fails: building tells how
+            found = True
+        if not found:
+            what = f"the module {module!r} of a contender of this session is missing"
+            do = "bring it back: the session stands on its code, and cannot be derived without it"
+            problems.append(Problem(what, place, do))
+    if problems:
+        raise NotFoundError(problems)
 
 
 def _importable(folder: Path) -> None:

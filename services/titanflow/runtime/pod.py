@@ -13,6 +13,7 @@ import contextlib
 import os
 import signal
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from hashlib import blake2b
 from pathlib import Path
@@ -21,7 +22,7 @@ from typing import Final, Protocol
 import msgspec
 
 from titanflow.adapters.bus.client import Bus
-from titanflow.adapters.bus.reading import Message, Reader
+from titanflow.adapters.bus.reading import Inbox, Message, Reader
 from titanflow.adapters.bus.streams import (
     Topology,
     consumers,
@@ -29,11 +30,12 @@ from titanflow.adapters.bus.streams import (
     stream_name,
     subject,
 )
-from titanflow.adapters.codec import InputRef, Turn, decode_turn, encode_turn
+from titanflow.adapters.codec import InputRef, Turn, encode_turn
 from titanflow.adapters.rpc.trace import CURRENT
 from titanflow.core.arena import RECOMPUTED
 from titanflow.core.base.errors import InvariantError
 from titanflow.core.facts import Answer, Ask, Fact, Lapse, Standing
+from titanflow.runtime.door import REFUSED, Door
 from titanflow.runtime.lease import Lease
 from titanflow.runtime.pace import missing
 from titanflow.runtime.place import replace
@@ -133,6 +135,7 @@ class Host:
             shard.listener = self._delivered.append
         self.stopping = asyncio.Event()
         self._bus, self._topology, self._predict, self._lease = bus, topology, predict, lease
+        self._door = Door(topology, bus.counters)
         self._stream = stream_name(topology.arena, self.pod.output)
         self._subject = output_subject(topology, self.pod)
         self._own = stream_name(topology.arena, "OWN")
@@ -160,34 +163,32 @@ class Host:
         self._waits_for("")
         stop = asyncio.create_task(self.stopping.wait())
         lapse = asyncio.create_task(self._next_lapse())
-        pending: dict[str, asyncio.Task[Message]] = {}
-        parked: tuple[Message, Turn] | None = None
+        inbox = Inbox(self._readers.values())
+        inbox.stir_after(stop)
+        inbox.stir_after(lapse)
+        parked: deque[tuple[Message, Turn]] = deque()
         try:
             while not self.shard.ended and not stop.done():
-                for stream, reader in self._readers.items():
-                    is_parked = parked is not None and parked[0].stream == stream
-                    if stream not in pending and not is_parked:
-                        pending[stream] = asyncio.ensure_future(anext(reader))
-                done, _ = await asyncio.wait(
-                    (stop, lapse, *pending.values()), return_when=asyncio.FIRST_COMPLETED
-                )
-                if lapse in done:
+                if lapse.done():
                     await self._notice(stale=lapse.result())
                     lapse = asyncio.create_task(self._next_lapse())
-                for stream in [name for name, task in pending.items() if task in done]:
-                    message = pending.pop(stream).result()
-                    turn = decode_turn(message.data)
-                    if self._must_wait(turn):
-                        parked = (message, turn)
-                    else:
-                        await self._take(message, turn)
-                if parked is not None and not self._must_wait(parked[1]):
-                    (message, turn), parked = parked, None
+                    inbox.stir_after(lapse)
+                message = inbox.pop()
+                if message is None:
+                    await inbox.stirred()
+                    continue
+                turn = self._door.read(message)
+                if self._must_wait(turn) or (parked and parked[0][0].stream == message.stream):
+                    parked.append((message, turn))
+                else:
                     await self._take(message, turn)
+                while parked and not self._must_wait(parked[0][1]):
+                    await self._take(*parked.popleft())
         finally:
-            for task in (stop, lapse, *pending.values()):
+            await inbox.close()
+            for task in (stop, lapse):
                 task.cancel()
-            await asyncio.gather(stop, lapse, *pending.values(), return_exceptions=True)
+            await asyncio.gather(stop, lapse, return_exceptions=True)
         self.snapshot()
 
     @property
@@ -335,15 +336,18 @@ class Host:
             return
         own = self._bus.consume(self._stream, f"{self.pod.name}-turns", after=self.last)
         async for message in own:
-            await self._again(message)
+            turn = self._door.read(message)
+            if turn.number == REFUSED:
+                self.last = message.sequence
+            else:
+                await self._again(message, turn)
             await message.ack()
             if message.sequence >= stored.sequence:
                 break
         await own.close()
 
-    async def _again(self, published: Message) -> None:
-        """Take the inputs of one published turn again, and compare byte by byte."""
-        former = decode_turn(published.data)
+    async def _again(self, published: Message, former: Turn) -> None:
+        """Take the inputs of one published turn again, and compare what comes out."""
         answers = [fact for fact in former.facts if isinstance(fact, Answer)]
         quiet = self.shard.quiet
         said: Turn | None = None
@@ -352,7 +356,7 @@ class Host:
                 continue  # the snapshot holds it already
             stream = ref.stream if ref.stream in self._readers else self._own
             message = await anext(self._readers[stream])
-            turn = decode_turn(message.data)
+            turn = self._door.read(message)
             found = self._source(message, turn)
             if found != ref:
                 raise InvariantError(
@@ -368,7 +372,8 @@ class Host:
             await message.ack()
         if said is None and former.facts and isinstance(former.facts[0], Lapse):
             said = self.shard.local(former.facts[0])
-        if said is None or encode_turn(said) != published.data:
+        # Encoded anew: another version may have said fields that this one does not know.
+        if said is None or encode_turn(said) != encode_turn(former):
             raise InvariantError(
                 f"{self.pod.name}: turn {former.number} comes out otherwise than it was published"
             )

@@ -246,8 +246,6 @@ class _Process:
     async def _close(self) -> None:
         if self._parts.front is not None:
             await self._parts.front.stop()
-        if self._parts.page is not None:
-            self._parts.page.stop()
 
     def _shown(self) -> Shown:
         """Return what this pod has to show."""

@@ -29,6 +29,7 @@ from titanflow.adapters.codec import InputRef, Turn
 from titanflow.core.base.errors import InvariantError, TitanFlowError
 from titanflow.core.facts import Answer, Fact, KillSwitch, Lapse
 from titanflow.runtime.describe import difference
+from titanflow.runtime.door import REFUSED, refused
 from titanflow.runtime.journal import (
     FACT,
     TURN,
@@ -111,6 +112,8 @@ class Recomputation:
         self.desks = {pod.name: Desk(pod, topology, plan) for pod in topology.pods if pod.stages}
         self._commands = {pod.name: 0 for pod in topology.pods if pod.role in COMMANDS}
         """The last turn of each pod that commands."""
+        self._apart = {pod.name: pod for pod in topology.pods if pod.contenders}
+        """Whose messages may have been refused."""
         self._source = source
         self._first = deque[Fact]()
         self._switches = plan.switches
@@ -127,6 +130,8 @@ class Recomputation:
             turn = self._from_market(record, facts)
         elif record.pod in self._commands:
             turn = self._from_commander(record, facts)
+        elif record.number == REFUSED and record.pod in self._apart:
+            turn = refused(self._apart[record.pod])
         else:
             turn = self._from_pod(record, facts)
         found = record_of(ref, turn)

@@ -105,12 +105,22 @@ def record_session(
     Raises: AdapterError when the disk is full, KeyboardInterrupt on Ctrl-C; either way the
     journal is kept up to its last whole record and can be verified.
     """
+    head = plan.head(plan.data())  # before anything is left behind, for the data may be refused
     session = sessions.create(plan.ground.arena)
+    with session.held():
+        return _recorded(plan, head, session, progress)
+
+
+def _recorded(
+    plan: Plan,
+    head: Head,
+    session: Session,
+    progress: Callable[[Progress, Driver], None] | None,
+) -> Result:
     created = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     card = Card(session.name, plan.ground.arena, created, str(plan.folder.resolve()), "Running")
     session.write_card(card)
     started = time.monotonic()
-    head = plan.head(plan.data())
     writer = Writer(session.journal, head)
     fills: deque[Fill] = deque(maxlen=FILLS_SHOWN)
     incidents: deque[Fact] = deque(maxlen=INCIDENTS_SHOWN)

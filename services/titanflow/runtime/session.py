@@ -6,14 +6,18 @@ The card (`session.json`) is for people and lists; nothing is believed because i
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from math import isnan
 from pathlib import Path
 
 import msgspec
 
-from titanflow.core.base.errors import AdapterError, Problem, SpecError
+from titanflow.core.base.errors import AdapterError, NotFoundError, Problem, SpecError
+from titanflow.core.base.nearest import close_to
 from titanflow.core.facts import Standing
 
 JOURNAL = "journal.tfj"
@@ -22,7 +26,10 @@ LATEST = "@latest"
 
 
 class Card(msgspec.Struct, frozen=True):
-    """What a session was, in one file; `status` is Running, Completed, Interrupted or Failed."""
+    """What a session was, in one file.
+
+    `status` is Running, Paused, Completed, Interrupted, Failed, or Unknown where the card is lost.
+    """
 
     session: str
     arena: str
@@ -57,15 +64,55 @@ class Session(msgspec.Struct, frozen=True):
     def card(self) -> Card:
         """Return the card; a session whose card is lost gets one that says so."""
         try:
-            return msgspec.json.decode((self.path / CARD).read_bytes(), type=Card)
+            card = msgspec.json.decode((self.path / CARD).read_bytes(), type=Card)
         except (OSError, msgspec.DecodeError):
             return Card(self.name, "?", "?", "", "Unknown")
+        if card.status != "Running":
+            return card
+        # Who was killed, or found the disk full, could not write how it ended.
+        return msgspec.structs.replace(card, status=self._state())
+
+    def _state(self) -> str:
+        """Return what has become of a session whose card says that it runs."""
+        live = self.path / "live"
+        if (live / "topology.json").exists():
+            try:
+                os.kill(int((live / "up.pid").read_text("ascii")), 0)
+            except PermissionError:
+                return "Running"
+            except (OSError, ValueError):
+                return "Paused"
+            return "Running"
+        return "Running" if self._is_held() else "Interrupted"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let others see that the session runs, until the process ends in whatever way."""
+        number = os.open(self.path, os.O_RDONLY)
+        try:
+            # On a file system without locks the session only looks interrupted while it runs.
+            with suppress(OSError):
+                fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        finally:
+            os.close(number)
+
+    def _is_held(self) -> bool:
+        """Say whether a process holds the session, by trying to."""
+        number = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(number, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(number)
+        return False
 
     def write_card(self, card: Card) -> None:
-        """Replace the card, whole or not at all."""
-        temporary = self.path / (CARD + ".new")
-        temporary.write_bytes(msgspec.json.format(msgspec.json.encode(card), indent=2) + b"\n")
-        temporary.replace(self.path / CARD)
+        """Replace the card, whole or not at all, and on the disk when this returns."""
+        from titanflow.runtime.place import replace
+
+        replace(self.path / CARD, msgspec.json.format(msgspec.json.encode(card), indent=2) + b"\n")
 
     def size_bytes(self) -> int:
         """Return the bytes of all files of the session."""
@@ -88,9 +135,9 @@ def create(arena: str) -> Session:
         path = home() / "sessions" / (base if attempt == 0 else f"{base}-{attempt}")
         try:
             path.mkdir(parents=True)
-        except FileExistsError:
-            continue
         except OSError as error:
+            if isinstance(error, FileExistsError) and path.exists():
+                continue
             raise AdapterError(
                 f"cannot make {path}: {error.strerror}; set TITANFLOW_HOME to a writable folder"
             ) from error
@@ -99,15 +146,23 @@ def create(arena: str) -> Session:
 
 
 def sessions() -> list[Session]:
-    """Return all sessions, oldest first."""
+    """Return all sessions, oldest first.
+
+    Raises: AdapterError if their folder cannot be read.
+    """
     root = home() / "sessions"
-    return [Session(p) for p in sorted(root.iterdir()) if p.is_dir()] if root.is_dir() else []
+    try:
+        return [Session(p) for p in sorted(root.iterdir()) if p.is_dir()] if root.is_dir() else []
+    except OSError as error:
+        raise AdapterError(
+            f"cannot read {root}: {error.strerror}; set TITANFLOW_HOME to a folder of your own"
+        ) from error
 
 
 def find(name: str) -> Session:
     """Return a session by id, by a unique beginning of it, by path, or `@latest`.
 
-    Raises: SpecError if there is none, or more than one.
+    Raises: NotFoundError if there is none; SpecError if there is more than one.
     """
     direct = Path(name)
     if "/" in name or direct.name == JOURNAL or (direct / JOURNAL).exists():
@@ -120,8 +175,14 @@ def find(name: str) -> Session:
     matches = [s for s in known if s.name == name] or [s for s in known if s.name.startswith(name)]
     if len(matches) == 1:
         return matches[0]
-    what = f"{len(matches)} sessions begin with {name!r}" if matches else f"no session {name!r}"
-    raise SpecError([Problem(what, str(home() / "sessions"), "see `titanflow session list`")])
+    where = str(home() / "sessions")
+    if matches:
+        what = f"{len(matches)} sessions begin with {name!r}"
+        raise SpecError([Problem(what, where, "see `titanflow session list`")])
+    close = close_to(name, [session.name for session in known])
+    do = f"did you mean {close!r}?" if close else "see `titanflow session list`"
+    what = f"no session {name!r}" if name != LATEST else "there is no session yet"
+    raise NotFoundError([Problem(what, where, do if known else "start one with `titanflow up`")])
 
 
 def remove(session: Session) -> None:

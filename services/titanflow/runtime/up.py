@@ -175,6 +175,8 @@ class Supervisor:
         bus = Bus(lambda: nats_server.address(self.live.nats), HOST, self.live.key(HOST))
         async with bus:
             report = await ensure(bus.ask, self.topology)
+            if report.created or report.grown:
+                nats_server.keep(self.live.nats)
             for drift in report.drift:
                 self._notice(f"drift: {drift}")
             await bus.hear(subject(self.topology.arena, "beat", "*"), self._hear)

@@ -18,7 +18,7 @@ from typing import Protocol
 import msgspec
 
 from titanflow.adapters.codec import Turn
-from titanflow.core.base.errors import TitanFlowError
+from titanflow.core.base.errors import NotFoundError, TitanFlowError
 from titanflow.core.facts import Answer, Checkpoint, Fact, KillSwitch, Standing
 from titanflow.runtime.code import code_version
 from titanflow.runtime.describe import describe, difference
@@ -221,6 +221,8 @@ def verify(
     """Derive the journal at *path* again and compare; *folder* is where Python contenders are.
 
     *listener* hears every turn of a session of pods, as it was derived again.
+
+    Raises: NotFoundError if the module of a Python contender is not there.
     """
     reader = Reader(path)
     number = 0
@@ -255,6 +257,8 @@ def _prepare(
     try:
         head = msgspec.msgpack.decode(record.body, type=Head)
         plan = plan_from_head(head, folder)
+    except NotFoundError:
+        raise  # nothing is known to be wrong with the journal
     except (msgspec.DecodeError, TitanFlowError) as error:
         raise _DiffersError(record, f"the head cannot be used: {error}") from error
     if head.code != code_version():

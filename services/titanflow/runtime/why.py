@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from titanflow.core.base.errors import Problem, SpecError
+from titanflow.core.base.errors import NotFoundError, Problem, SpecError
 from titanflow.core.base.fixed import format_decimal
 from titanflow.core.base.ident import Id
 from titanflow.core.base.instant import (
@@ -21,6 +21,7 @@ from titanflow.core.base.instant import (
     format_instant,
     parse_instant,
 )
+from titanflow.core.base.nearest import nearest
 from titanflow.core.contender.decide import Decide
 from titanflow.core.facts import Answer as ModelAnswer
 from titanflow.core.facts import (
@@ -95,7 +96,8 @@ class Question(msgspec.Struct, frozen=True):
 def explain(path: Path, folder: Path | None, question: Question) -> Answer:
     """Answer one question about the journal at *path*.
 
-    Raises: SpecError if no fact, or more than one, fits the question.
+    Raises: NotFoundError if nothing fits the question; SpecError if it is none, or if more than one
+    fact fits it.
     """
     head = read_head(path)
     plan = plan_from_head(head, folder)
@@ -131,7 +133,7 @@ def explain(path: Path, folder: Path | None, question: Question) -> Answer:
         chain=tuple(related),
         features=head.features,
         lineage=_lineage(head, plan, subject),
-        sentence=_sentence(subject, signal, verdict, related),
+        sentence=_sentence(subject, witness, verdict, related),
         checks=() if verdict is None else witness.checks.get(verdict.id, ()),
         ask=witness.ask,
         reply=witness.reply,
@@ -179,16 +181,12 @@ def _find(path: Path, prefix: str) -> Fact:
                 break
     if len(found) == 1:
         return next(iter(found.values()))
-    what = "no recorded fact has" if not found else "several recorded facts have"
-    raise SpecError(
-        [
-            Problem(
-                f"{what} an id that begins with {prefix}",
-                str(path),
-                "see `titanflow session facts`",
-            )
-        ]
-    )
+    do = "see `titanflow session facts`"
+    if not found:
+        what = f"no recorded fact has an id that begins with {prefix}"
+        raise NotFoundError([Problem(what, str(path), do)])
+    what = f"several recorded facts have an id that begins with {prefix}"
+    raise SpecError([Problem(what, str(path), "give more of its digits")])
 
 
 def _related(path: Path, subject: Fact) -> list[Fact]:
@@ -257,6 +255,8 @@ class _Witness:
         self.checks: dict[Id, tuple[Check, ...]] = {}
         self.ask: Ask | None = None
         self.reply: ModelAnswer | None = None
+        self.restraint = ""
+        """Why the signal asked for no order, if it did not."""
 
     def attend(self, decide: Decide, gate: Gate, moment: _Moment) -> None:
         """Listen to the stages for what is said in *moment*."""
@@ -264,6 +264,7 @@ class _Witness:
         def thought(signal: Signal, belief: Belief) -> None:
             if moment.start <= signal.at <= moment.end:
                 self.signal, self.belief = signal, belief
+                self.restraint = decide.restraint(signal)
                 if self.reply is not None and self.reply.id != signal.cause:
                     self.ask = self.reply = None
 
@@ -319,21 +320,25 @@ def _take_turns_again(path: Path, work: Recomputation, moment: _Moment, witness:
 
 def _think(path: Path, plan: Plan, moment: _Moment, witness: _Witness) -> Signal:
     """Run the session again up to *moment* and return what the contender thought then."""
-    if moment.contender not in plan.ground.entrant_index():
-        names = ", ".join(e.name for e in plan.ground.entrants)
-        raise SpecError([Problem(f"no contender {moment.contender!r}", "why", f"one of: {names}")])
+    entrants, symbols = plan.ground.entrant_index(), plan.ground.symbol_index()
+    for word, name, known in (
+        ("contender", moment.contender, entrants),
+        ("instrument", moment.symbol, symbols),
+    ):
+        if name not in known:
+            raise NotFoundError([Problem(f"no {word} {name!r}", "why", nearest(name, known))])
+    mine = plan.ground.entrants[entrants[moment.contender]].instruments
+    if symbols[moment.symbol] not in mine:
+        traded = [plan.ground.instruments[number].symbol for number in mine]
+        what = f"{moment.contender} does not trade {moment.symbol}"
+        raise NotFoundError([Problem(what, "why", f"it trades: {', '.join(traded)}")])
     _run_again(path, plan, moment, witness)
     if witness.signal is None:
-        raise SpecError(
-            [
-                Problem(
-                    f"{moment.contender} decided nothing on {moment.symbol} between "
-                    f"{format_instant(moment.start)} and {format_instant(moment.end)}",
-                    "why",
-                    "choose a time at which a bar ended",
-                )
-            ]
+        what = (
+            f"{moment.contender} decided nothing on {moment.symbol} between "
+            f"{format_instant(moment.start)} and {format_instant(moment.end)}"
         )
+        raise NotFoundError([Problem(what, "why", "choose a time at which a bar ended")])
     return witness.signal
 
 
@@ -376,7 +381,7 @@ def _compared(name: str, limit: int, actual: int) -> str:
 
 
 def _sentence(
-    subject: Fact, signal: Signal | None, verdict: Verdict | None, related: list[Fact]
+    subject: Fact, witness: _Witness, verdict: Verdict | None, related: list[Fact]
 ) -> str:
     """Say the story in one or two sentences."""
     if isinstance(subject, StateChange):
@@ -385,9 +390,12 @@ def _sentence(
             f"{subject.text} ({_compared(subject.text, subject.limit, subject.actual)})."
         )
     parts = []
+    signal = witness.signal
     if signal is not None:
         thought = signal.explanation.text or "it gave no reason, or sent orders of its own making"
         parts.append(f"{signal.contender} thought {signal.side.name}: {thought}")
+        if verdict is None and witness.restraint:
+            parts.append(f"No order followed: {witness.restraint}")
     if verdict is not None and verdict.origin is Origin.RISK:
         parts.append(f"Risk itself closed a position of {verdict.contender}: nobody thought it")
     if verdict is not None and verdict.outcome is Outcome.DENY:
@@ -400,9 +408,10 @@ def _sentence(
     if fills:
         lots = sum(f.quantity_lots for f in fills)
         parts.append(f"{len(fills)} fills, {lots} lots")
-    ended = [f for f in related if isinstance(f, OrderUpdate)]
+    ended = [f for f in related if isinstance(f, OrderUpdate | Fill)]
     if ended:
-        parts.append(f"last update: {ended[-1].status.value} {ended[-1].text}".rstrip())
+        text = ended[-1].text if isinstance(ended[-1], OrderUpdate) else ""
+        parts.append(f"last update: {ended[-1].status.value} {text}".rstrip())
     if not parts:
         parts.append(describe(subject))
     return ". ".join(parts) + "."

@@ -101,6 +101,10 @@ class Bus:
         self._why = "not tried yet"
         self._keeper: asyncio.Task[None] | None = None
         self._listeners: dict[str, Callable[[str, bytes], None]] = {}
+        self._stands: tuple[str, int] | None = None
+        """Where the last turn on our own subject can be asked for, and its sequence as we know."""
+        self._saying = ""
+        """The turn that may be stored without our knowing."""
 
     async def __aenter__(self) -> Self:
         """Make the first link; `notice` is told what is waited for.
@@ -172,19 +176,21 @@ class Bus:
             TURN_ID: msg_id,
             EXPECTED_LAST: str(expected_last),
         }
+        self._saying = msg_id
         try:
             published = await self._store(subject, payload, headers)
-            if not published.is_duplicate:
-                return published
-            self.counters.stolen_ids += 1
-            del headers[MSG_ID]
-            return await self._store(subject, payload, headers)
+            if published.is_duplicate:
+                self.counters.stolen_ids += 1
+                del headers[MSG_ID]
+                published = await self._store(subject, payload, headers)
         except Fenced as fence:
             found = await self.last(stream, subject)
             if found is None or found.headers.get(TURN_ID) != msg_id or found.data != payload:
                 raise Fenced(str(fence), None if found is None else found.sequence) from fence
             self.counters.duplicates += 1
             return Published(found.sequence, is_duplicate=True)
+        self._stands = (_last_of(stream, subject), published.sequence)
+        return published
 
     async def publish(
         self, subject: str, payload: bytes, msg_id: str, *, beside: Mapping[str, str] | None = None
@@ -202,13 +208,10 @@ class Bus:
 
         Raises: as `ask`.
         """
-        message = await self._request(f"$JS.API.DIRECT.GET.{stream}.{subject}", b"", None)
-        headers = dict(message.headers or {})
-        if headers.get("Status") == "404":
-            return None
-        if "Nats-Sequence" not in headers:
-            raise BusError(f"{stream}: {headers or message.data!r}")
-        return Stored(int(headers["Nats-Sequence"]), message.data, headers)
+        place = _last_of(stream, subject)
+        found = _stored(await self._request(place, b"", None))
+        self._stands = (place, found.sequence if found is not None else 0)
+        return found
 
     async def ask(self, subject: str, payload: bytes = b"") -> bytes:
         """Return the answer of the server's own interface, asked again within the budget.
@@ -233,13 +236,16 @@ class Bus:
         if self._link is not None and self.is_up:
             await self._hear(self._link, subject)
 
-    def consume(self, stream: str, durable: str, *, after: int | None = None) -> Reader:
+    def consume(
+        self, stream: str, durable: str, *, after: int | None = None, ack_every: int = 1
+    ) -> Reader:
         """Return a reader of a durable consumer, from the first message behind *after*.
 
         *after* is the last sequence that the snapshot holds, 0 for the beginning; None goes on
-        behind what was acknowledged last.
+        behind what was acknowledged last. With *ack_every* above 1 the server is told in bulk,
+        where the consumer's policy is to take one acknowledgement for all before.
         """
-        return Reader(self, stream, durable, after)
+        return Reader(self, stream, durable, after, ack_every)
 
     async def link(self, deadline: float | None = None) -> Link:
         """Return the link, waiting for one until *deadline* of the loop's clock, if there is one.
@@ -390,12 +396,27 @@ class Bus:
             try:
                 async with asyncio.timeout(2.5 * SEAT_BEAT_S):
                     await ours.wait()
-                    return
             except TimeoutError:
                 self._why = f"another process of {self.user} is alive"
+            else:
+                await self._still_stands(link)
+                return
             if loop.time() > deadline:
                 raise Taken(self._why)
             self._notice(f"waits for its seat: {self._why}")
+
+    async def _still_stands(self, link: Link) -> None:
+        """See that nobody spoke for us while the seat was free; before anything is heard again.
+
+        Raises: Taken if somebody did; Lost if the link ends.
+        """
+        if self._stands is None:
+            return
+        place, last = self._stands
+        found = _stored(await link.request(place, b"", None, self.patience.attempt_s))
+        if found is None or found.sequence == last or found.headers.get(TURN_ID) == self._saying:
+            return
+        raise Taken(f"another process of {self.user} has spoken")
 
     def _unset(self, link: Link) -> None:
         """Forget a link that ended."""
@@ -418,6 +439,24 @@ class Bus:
             callback(message.subject, message.data)
 
         await link.listen(subject, deliver)
+
+
+def _last_of(stream: str, subject: str) -> str:
+    """Return where to ask for the last message on a subject."""
+    return f"$JS.API.DIRECT.GET.{stream}.{subject}"
+
+
+def _stored(message: Msg) -> Stored | None:
+    """Return the message in the answer to a direct get; None if there is none.
+
+    Raises: BusError if it is no such answer.
+    """
+    headers = dict(message.headers or {})
+    if headers.get("Status") == "404":
+        return None
+    if "Nats-Sequence" not in headers:
+        raise BusError(f"{message.subject}: {headers or message.data!r}")
+    return Stored(int(headers["Nats-Sequence"]), message.data, headers)
 
 
 def _is_unavailable(data: bytes) -> bool:

@@ -66,6 +66,8 @@ def make(path: Path) -> Key:
         raise AdapterError(f"cannot make the key {path}: {error.strerror}") from error
     with os.fdopen(handle, "w", encoding="ascii") as file:
         file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())  # the server's file names the public half before long
     return Key(secret)
 
 

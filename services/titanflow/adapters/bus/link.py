@@ -12,18 +12,22 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from nats import errors as nats_errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 
 from titanflow.adapters.bus.errors import BusError, Closed, Forbidden
 from titanflow.adapters.bus.keys import Key
 from titanflow.adapters.bus.permissions import inbox
 
+Hear = Callable[[Msg], Awaitable[None]]
 _NO_RESPONDERS: Final = "503"
+_PLAIN: Final = b"NATS/1.0\r\n"
+"""How headers begin that are no word of the server."""
 _BLOCKED_S: Final = 0.5
 """If a timeout fires so much late, our own loop stood still, and the link is not to blame."""
 
@@ -70,10 +74,60 @@ class Counters:
         self.stalls = 0
         """Pulls that went silent and were asked again."""
         self.beats_dropped = 0
+        self.refused = 0
+        """Messages of contenders' pods that were no turns of theirs."""
 
 
 class Lost(BusError):  # noqa: N818 - a state, said as such
     """The link ended, or never came up. The bus mends this by itself; callers do not see it."""
+
+
+class _Prompt(Client):
+    """The client, without its detours: what arrives is handed on at once, what is said leaves.
+
+    As it comes, the client wakes a task for each message that arrives and another for each that
+    leaves. Ours only note what they hear, so they run where it is parsed. Should the overridden
+    methods get other names in a later version, its own ways are taken, which are right and slower.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._hearing: dict[int, Hear] = {}
+
+    async def hear(self, subject: str, callback: Hear) -> Subscription:
+        """Subscribe; *callback* must not wait for anything."""
+        subscription = await self.subscribe(subject, cb=callback)
+        self._hearing[subscription._id] = callback  # noqa: SLF001 - its key in what arrives
+        return subscription
+
+    async def _process_msg(
+        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes
+    ) -> None:
+        callback = self._hearing.get(sid)
+        if callback is None or sid not in self._subs:
+            await super()._process_msg(sid, subject, reply, data, headers)
+            return
+        self.stats["in_msgs"] += 1
+        self.stats["in_bytes"] += len(data)
+        try:
+            found = await self._process_headers(headers)
+            await callback(Msg(self, subject.decode(), reply.decode(), data, found))
+        except Exception as error:  # noqa: BLE001 - as the client does it: told, and gone on
+            await self._error_cb(error)
+
+    async def _process_headers(self, headers: bytes) -> dict[str, str] | None:
+        if not headers or not headers.startswith(_PLAIN):
+            return await super()._process_headers(headers)  # a word of the server, or nothing
+        lines = headers[len(_PLAIN) : -4].decode("utf-8", "replace").split("\r\n")
+        pairs = [line.partition(":") for line in lines]
+        return {name.strip(): value.strip() for name, _, value in pairs}
+
+    async def _flush_pending(self, force_flush: bool = False) -> Any:
+        if force_flush or self._transport is None or not self.is_connected:
+            return await super()._flush_pending(force_flush)
+        self._transport.writelines(self._pending)
+        self._pending, self._pending_data_size = [], 0
+        return None
 
 
 class Link:
@@ -84,7 +138,7 @@ class Link:
         self.why = ""
         self._patience, self._counters = patience, counters
         self._user, self._key = user, key
-        self._client = Client()
+        self._client = _Prompt()
         # The client takes a public nkey only together with a seed, for which it wants a library.
         self._client._public_nkey = key.public  # noqa: SLF001 - the one way to sign by ourselves
         self._waiting: dict[str, tuple[str, asyncio.Future[Msg]]] = {}
@@ -117,7 +171,7 @@ class Link:
                     tls=tls,
                 )
                 self._box = self._client.new_inbox()
-                await self._client.subscribe(f"{self._box}.*", cb=self._on_reply)
+                await self._client.hear(f"{self._box}.*", self._on_reply)
         except (OSError, TimeoutError, nats_errors.Error) as error:
             await self.close()
             text = str(error) or type(error).__name__
@@ -171,14 +225,20 @@ class Link:
             raise Lost(f"{subject}: {error}") from error
 
     async def listen(
-        self, subject: str, callback: Callable[[Msg], Awaitable[None]]
+        self, subject: str, callback: Hear, *, is_prompt: bool = False
     ) -> Callable[[], Awaitable[None]]:
         """Subscribe, and return what ends the subscription.
+
+        A *callback* that is prompt must not wait for anything, and has no queue that could run
+        over; others hear each message in a task of their own.
 
         Raises: Lost if the link is down.
         """
         try:
-            subscription = await self._client.subscribe(subject, cb=callback)
+            if is_prompt:
+                subscription = await self._client.hear(subject, callback)
+            else:
+                subscription = await self._client.subscribe(subject, cb=callback)
         except (OSError, nats_errors.Error) as error:
             raise Lost(f"{subject}: {error}") from error
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from nats.aio.msg import Msg
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 BATCH: Final = 100_000
 """Messages of one pull: more than come before it is renewed."""
+BULK: Final = 64
+"""Messages for one acknowledgement, where many may be in flight."""
+BULK_S: Final = 1.0
+"""Longest time for which an acknowledgement is held back; far below the server's `ack_wait`."""
 MISSES_MAX: Final = 3
 """Heartbeats that may miss before a pull counts as dead."""
 HEARTBEAT: Final = "100"
@@ -75,7 +79,9 @@ class Message:
 class Reader:
     """An async iterator over one consumer's messages. One task reads; it may outlive many links."""
 
-    def __init__(self, bus: Bus, stream: str, durable: str, after: int | None) -> None:
+    def __init__(
+        self, bus: Bus, stream: str, durable: str, after: int | None, ack_every: int = 1
+    ) -> None:
         self.stream, self.durable = stream, durable
         self._bus = bus
         self._acknowledged = after
@@ -85,6 +91,8 @@ class Reader:
         self._open: dict[int, Message] = {}
         """Handed out and not yet acknowledged."""
         self._queue: deque[Message] = deque()
+        self._repeats: deque[Message] = deque()
+        self._told: Callable[[Reader], None] | None = None
         self._stir = asyncio.Event()
         self._link: Link | None = None
         self._leave: Callable[[], Awaitable[None]] | None = None
@@ -99,6 +107,10 @@ class Reader:
         self._is_gone = False
         self._box = ""
         self._failures, self._failing_since = 0, 0.0
+        self._every = ack_every
+        self._unsaid: Message | None = None
+        """The last message whose acknowledgement is held back."""
+        self._unsaid_count, self._said_at = 0, 0.0
 
     def __aiter__(self) -> Reader:
         return self
@@ -109,13 +121,39 @@ class Reader:
         Raises: Closed if the bus closes; BusError if the consumer does not answer, or is gone.
         """
         while True:
-            while self._queue:
-                message = self._queue.popleft()
-                if self._is_new(message):
-                    self._seen = message.sequence
-                    self._open[message.sequence] = message
-                    return message
-                await self._repeat(message)
+            message = self.pop()
+            if message is not None:
+                return message
+            await self._keep()
+
+    def pop(self) -> Message | None:
+        """Return the next message if it is here."""
+        while self._queue:
+            message = self._queue.popleft()
+            if message.sequence > self._seen:
+                self._seen = message.sequence
+                self._open[message.sequence] = message
+                return message
+            self._repeats.append(message)
+            self._stir.set()
+        return None
+
+    async def run(self, told: Callable[[Reader], None]) -> None:
+        """Keep reading for who pops: *told* is called for each message that has come.
+
+        Raises: as `__anext__`.
+        """
+        self._told = told
+        for _ in self._queue:
+            told(self)
+        while True:
+            await self._keep()
+
+    async def _keep(self) -> None:
+        """Answer what came again, then wait for what comes next."""
+        while self._repeats:
+            await self._repeat(self._repeats.popleft())
+        if self._told is not None or not self._queue:
             await self._advance()
 
     async def close(self) -> None:
@@ -130,12 +168,18 @@ class Reader:
         self._open.pop(message.sequence, None)
         first = min(self._open, default=message.sequence + 1)
         self._acknowledged = max(self._acknowledged or 0, first - 1)
-        if self._link is not None and not self._link.ended.is_set():
+        self._unsaid, self._unsaid_count = message, self._unsaid_count + 1
+        now = asyncio.get_running_loop().time()
+        if self._unsaid_count >= self._every or now - self._said_at > BULK_S:
+            await self._say()
+
+    async def _say(self) -> None:
+        """Tell the server what was acknowledged last."""
+        message, self._unsaid, self._unsaid_count = self._unsaid, None, 0
+        self._said_at = asyncio.get_running_loop().time()
+        if message is not None and self._link is not None and not self._link.ended.is_set():
             with contextlib.suppress(Lost):
                 await self._link.send(message.reply, b"+ACK")
-
-    def _is_new(self, message: Message) -> bool:
-        return message.sequence > self._seen
 
     async def _repeat(self, message: Message) -> None:
         """Treat a message that came again: if it is done say so, else note its new reply."""
@@ -165,6 +209,7 @@ class Reader:
             async with asyncio.timeout(beat):
                 await self._stir.wait()
         except TimeoutError:
+            await self._say()
             silent = asyncio.get_running_loop().time() - self._heard
             if not ended.is_set() and silent > MISSES_MAX * beat:
                 self._bus.counters.stalls += 1
@@ -182,7 +227,7 @@ class Reader:
         self._broken, self._is_over, self._link = "", False, link
         try:
             self._box = link.box()
-            self._leave = await link.listen(self._box, self._hearing(self._era))
+            self._leave = await link.listen(self._box, self._hearing(self._era), is_prompt=True)
             await self._reset(link)
             self._delivered, self._heard = 0, loop.time()
             await self._pull(link, self._box)
@@ -248,6 +293,9 @@ class Reader:
         if not self._broken:
             self._delivered = delivered
             self._queue.append(Message(self, message, sequence))
+            if self._told is not None:
+                self._told(self)
+                return
         self._stir.set()
 
     def _status(self, headers: dict[str, str]) -> None:
@@ -271,3 +319,48 @@ class Reader:
         if not self._broken:
             self._bus.counters.gaps += 1
             self._broken = f"delivery {self._delivered + 1} was lost, {delivered} is here"
+
+
+class Inbox:
+    """The messages of several readers, as they come. A task keeps each, for as long as this is."""
+
+    def __init__(self, readers: Iterable[Reader]) -> None:
+        self._told: deque[Reader] = deque()
+        """A reader for each message that has come."""
+        self._stir = asyncio.Event()
+        self._tasks = [asyncio.create_task(reader.run(self._hear)) for reader in readers]
+        for task in self._tasks:
+            self.stir_after(task)
+
+    def pop(self) -> Message | None:
+        """Return the next message; None if there is none yet.
+
+        Raises: whatever ended a reader.
+        """
+        while self._told:
+            message = self._told.popleft().pop()
+            if message is not None:
+                return message
+        for task in self._tasks:
+            if task.done():
+                task.result()
+        return None
+
+    async def stirred(self) -> None:
+        """Wait until there may be something to do: nothing was, and no turn of the loop since."""
+        self._stir.clear()
+        await self._stir.wait()
+
+    def stir_after(self, task: asyncio.Task[Any]) -> None:
+        """Let the end of *task* be something to do."""
+        task.add_done_callback(lambda _: self._stir.set())
+
+    async def close(self) -> None:
+        """Stop reading."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _hear(self, reader: Reader) -> None:
+        self._told.append(reader)
+        self._stir.set()

@@ -151,7 +151,7 @@ class Consumer(msgspec.Struct, frozen=True):
         return {
             "durable_name": self.name,
             "deliver_policy": "all",
-            "ack_policy": "explicit",
+            "ack_policy": "explicit" if self.in_flight == 1 else "all",
             "ack_wait": ACK_WAIT_NS,
             "max_deliver": -1,
             "max_ack_pending": self.in_flight,
@@ -262,7 +262,7 @@ def streams(topology: Topology) -> tuple[Stream, ...]:
         Stream(
             stream_name(arena, "CONTROL"),
             (subject(arena, "control", "*"),),
-            "kill switches, rulings, leases",
+            "requests to stop, and to release",
             max_bytes=256 * MIB,
         ),
         Stream(

@@ -91,7 +91,7 @@ def load_market(arena: ArenaSpec, ground: Ground, folder: Path) -> Market:
     """
     provider = open_provider(arena, folder)
     names = {i.symbol: i.venue_symbol or i.symbol for i in arena.instruments}
-    _check_symbols(ground.arena, arena, provider)
+    check_symbols(ground.arena, arena, provider)
     actions = provider.actions(names.values())
     start, end = _season(arena.season)
     pieces: list[Columns] = []
@@ -155,7 +155,11 @@ def _season(season: SeasonSpec) -> tuple[int, int]:
     return start, end
 
 
-def _check_symbols(name: str, arena: ArenaSpec, provider: Provider) -> None:
+def check_symbols(name: str, arena: ArenaSpec, provider: Provider) -> None:
+    """Refuse instruments of the arena called *name* that its source does not hold.
+
+    Raises: SpecError with each of them.
+    """
     known = provider.symbols()
     problems = []
     for number, instrument in enumerate(arena.instruments):

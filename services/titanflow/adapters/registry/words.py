@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
+import re
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
+from titanflow.core.base.nearest import close_to, nearest
 from titanflow.core.spec.common import SpecModel
 
-WORDS_SHOWN = 12
-"""Most words that a message lists."""
+__all__ = ["Fault", "Place", "aliases", "choices", "find", "meant", "nearest", "path_of", "say"]
+__all__ += ["submodel", "unknown_key"]
 
 Place = tuple[str | int, ...]
 
@@ -35,25 +36,6 @@ def path_of(place: Place) -> str:
     for step in place:
         text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
     return text
-
-
-def nearest(word: str, words: Iterable[str]) -> str:
-    """Return advice: the nearest of *words*, or all of them.
-
-    >>> nearest("fasst", ["fast", "slow"])
-    "did you mean 'fast'?"
-    >>> nearest("x", ["fast", "slow"])
-    'one of: fast, slow'
-    """
-    known = list(words)
-    lowered = {name.lower(): name for name in known}
-    close = difflib.get_close_matches(word.lower(), lowered, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean {lowered[close[0]]!r}?"
-    if not known:
-        return ""
-    more = ", …" if len(known) > WORDS_SHOWN else ""
-    return f"one of: {', '.join(known[:WORDS_SHOWN])}{more}"
 
 
 def unknown_key(model: type[SpecModel], key: str) -> tuple[str, str]:
@@ -153,6 +135,33 @@ def say(model: type[SpecModel], error: Mapping[str, Any], base: Place) -> Fault 
     return Fault(place, str(error["msg"]))
 
 
+def meant(model: type[SpecModel], error: Mapping[str, Any]) -> tuple[object, bool] | None:
+    """Return the value that was meant in place of a wrong one, and whether that is a guess.
+
+    >>> meant(SpecModel, {"type": "string_type", "loc": ("x",), "input": 20})
+    ('20', False)
+    """
+    given, location = error.get("input"), error["loc"]
+    match error["type"], given:
+        case "string_type", bool():
+            return str(given).lower(), False
+        case "string_type", int() | float():
+            return str(given), False
+        case "int_type" | "int_parsing", str() if _INT.fullmatch(given):
+            return int(given), False
+        case "bool_type" | "bool_parsing", "true" | "false":
+            return given == "true", False
+        case "literal_error" | "enum", str():
+            spot = find(model, location)
+            absent = spot.owner.words_not_built.get(spot.field, frozenset())
+            words = [word for word in choices(spot.annotation()) if word not in absent]
+            close = None if given in absent else close_to(given, words)
+            return None if close is None else (close, True)
+        case _:
+            return None
+
+
+_INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 _EXPECTED = {
     "string_type": "a string",
     "int_type": "a whole number",

@@ -35,6 +35,10 @@ class SpecError(TitanFlowError):
         super().__init__("\n".join(str(p) for p in problems))
 
 
+class NotFoundError(SpecError):
+    """The user named something that is not there: a session, a fact, a contender."""
+
+
 class AdapterError(TitanFlowError):
     """The world's failure: a file that cannot be read, a disk that is full."""
 

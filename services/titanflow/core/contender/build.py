@@ -2,7 +2,8 @@
 
 Rules are made from their parameters, which are strings in the manifest; a Python class is imported
 and called with its parameters as keyword strings. Every mistake is a SpecError that names the
-contender, the field and the remedy, and all mistakes of all contenders are told at once.
+contender, the field and the remedy, and all mistakes of all contenders are told at once. A place is
+`Contender/name path`; whoever read the files can say which line that is.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 
 from titanflow.core.base.errors import Problem, SpecError
+from titanflow.core.contender.blame import told
 from titanflow.core.contender.model import BundleContender
 from titanflow.core.contender.protocol import Contender
 from titanflow.core.contender.rules import ASCENDING, RULES, Parameter
@@ -27,16 +29,18 @@ _NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,5})(?:\.[0-9]{1,2})?")
 def build(entrant: Entrant) -> Contender:
     """Return the contender that an entrant's recipe describes.
 
-    Raises: SpecError with every mistake found.
+    Raises: SpecError with every mistake found, placed as `Contender/name path`.
     """
-    where = f"contender {entrant.name!r}"
+    where = f"Contender/{entrant.name} spec.recipe"
     if entrant.kind is RecipeKind.RULES:
-        contender: Contender = _rule(entrant, f"{where}: spec.recipe.rules")
+        contender: Contender = _rule(entrant, f"{where}.rules")
     elif entrant.kind is RecipeKind.MODEL:
         assert entrant.contract is not None  # the ground is not compiled without it
         contender = BundleContender(entrant.contract, entrant.min_confidence)
+        where = f"{where}.model"
     else:
-        contender = _python(entrant, f"{where}: spec.recipe.python")
+        contender = _python(entrant, f"{where}.python")
+        where = f"{where}.python.entryPoint"
     _check_features(contender.features, where)
     return contender
 
@@ -46,16 +50,24 @@ def build_all(ground: Ground) -> tuple[Contender, ...]:
 
     Raises: SpecError with the mistakes of all of them.
     """
+    contenders, problems = draft_all(ground)
+    if problems:
+        raise SpecError(problems)
+    return contenders
+
+
+def draft_all(ground: Ground) -> tuple[tuple[Contender, ...], list[Problem]]:
+    """Return the contenders that can be built, and what is wrong with the others."""
     problems: list[Problem] = []
     contenders: list[Contender] = []
     for entrant in ground.entrants:
+        if entrant.kind is RecipeKind.MODEL and entrant.contract is None:
+            continue  # compiling the ground has said so
         try:
             contenders.append(build(entrant))
         except SpecError as error:
             problems += error.problems
-    if problems:
-        raise SpecError(problems)
-    return tuple(contenders)
+    return tuple(contenders), problems
 
 
 def schema_of(contenders: Sequence[Contender]) -> FeatureSchema:
@@ -70,9 +82,12 @@ def _check_features(features: tuple[object, ...], where: str) -> None:
     problems: list[Problem] = []
     for position, name in enumerate(features):
         try:
-            parse_feature(str(name), f"{where}: features[{position}]")
+            parse_feature(str(name))
         except SpecError as error:
-            problems += error.problems
+            problems += [
+                Problem(f"features[{position}]: {found.what}", where, found.do)
+                for found in error.problems
+            ]
     if problems:
         raise SpecError(problems)
 
@@ -107,7 +122,10 @@ def _rule(entrant: Entrant, where: str) -> Contender:
         else:
             values[name] = value
     lower, upper = ASCENDING.get(entrant.rule, ("", ""))
-    if lower and not problems and not values[lower] < values[upper]:  # type: ignore[operator]
+    # A default may be standing where a misspelt parameter was meant: then nothing can be said.
+    given = dict(entrant.parameters)
+    sure = [n for n in (lower, upper) if not problems or _fits(known.get(n), given.get(n))]
+    if lower and len(sure) == 2 and not values[lower] < values[upper]:  # type: ignore[operator]
         what = f"{lower} ({values[lower]}) must be below {upper} ({values[upper]})"
         do = f"the defaults are {known[lower].default} and {known[upper].default}"
         problems.append(Problem(what, f"{where}.parameters.{lower}", do))
@@ -124,6 +142,11 @@ def _value(parameter: Parameter, text: str) -> int | float | bool | None:
         return None
     value = int(text) if parameter.whole else float(text)
     return value if parameter.low <= value <= parameter.high else None
+
+
+def _fits(parameter: Parameter | None, text: str | None) -> bool:
+    """Say whether a parameter is given, and rightly."""
+    return parameter is not None and text is not None and _value(parameter, text) is not None
 
 
 def _form(parameter: Parameter) -> str:
@@ -152,10 +175,14 @@ def _python(entrant: Entrant, where: str) -> Contender:
         raise SpecError([Problem(what, place, "write my_contender.trend:Trend")])
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:
-        what = f"module {module_name!r} cannot be imported: {type(error).__name__}: {error}"
-        do = "the folder given to -f is importable; check the name and the module's own imports"
-        raise SpecError([Problem(what, place, do)]) from error
+    except ModuleNotFoundError as error:
+        if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
+            what = f"module {module_name!r} cannot be imported: there is no module {error.name!r}"
+            do = "the folder given to -f is importable; check the name, and that the file is there"
+            raise SpecError([Problem(what, place, do)]) from error
+        raise SpecError([_no_import(module_name, place, error)]) from error
+    except (Exception, SystemExit) as error:
+        raise SpecError([_no_import(module_name, place, error)]) from error
     made = getattr(module, class_name, None)
     if not inspect.isclass(made):
         classes = [n for n, each in vars(module).items() if inspect.isclass(each)]
@@ -164,24 +191,20 @@ def _python(entrant: Entrant, where: str) -> Contender:
     return _call(made, dict(entrant.parameters), where)
 
 
+def _no_import(module: str, place: str, error: BaseException) -> Problem:
+    what = f"module {module!r} cannot be imported: {told(error, module)}"
+    return Problem(what, place, "mend the module, or install what it imports")
+
+
 def _call(made: type, parameters: dict[str, str], where: str) -> Contender:
     """Return an object of the user's class, made with keyword strings."""
-    names = [
-        name
-        for name, parameter in inspect.signature(made).parameters.items()
-        if parameter.kind is not inspect.Parameter.VAR_KEYWORD
-    ]
-    try:
-        inspect.signature(made).bind(**parameters)
-    except TypeError as error:
-        wrong = next((name for name in parameters if name not in names), "")
-        what = f"{made.__name__} cannot be made with these parameters: {error}"
-        do = _nearest(wrong, names) if wrong else f"it takes: {', '.join(names) or 'none'}"
-        raise SpecError([Problem(what, f"{where}.parameters", do)]) from error
+    problems = list(_unfit(made, parameters, where))
+    if problems:
+        raise SpecError(problems)
     try:
         contender = made(**parameters)
-    except Exception as error:
-        what = f"{made.__name__} refused its parameters: {type(error).__name__}: {error}"
+    except (Exception, SystemExit) as error:
+        what = f"{made.__name__} refused its parameters: {told(error, made.__module__)}"
         do = "parameters arrive as strings; convert them in __init__"
         raise SpecError([Problem(what, f"{where}.parameters", do)]) from error
     if not isinstance(contender, Contender) or not callable(contender.decide):
@@ -190,3 +213,19 @@ def _call(made: type, parameters: dict[str, str], where: str) -> Contender:
         do = "a contender has features (names) and decide(self, view)"
         raise SpecError([Problem(what, f"{where}.entryPoint", do)])
     return contender
+
+
+def _unfit(made: type, parameters: dict[str, str], where: str) -> Iterator[Problem]:
+    """Yield which parameters a class does not take, and which it misses."""
+    taken = inspect.signature(made).parameters.values()
+    names = [each.name for each in taken if each.kind is not inspect.Parameter.VAR_KEYWORD]
+    if len(names) == len(taken):
+        for name in parameters:
+            if name not in names:
+                what = f"{made.__name__} has no parameter {name!r}"
+                yield Problem(what, f"{where}.parameters.{name}", _nearest(name, names))
+    for each in taken:
+        variable = each.kind in (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+        if each.default is inspect.Parameter.empty and not variable and each.name not in parameters:
+            what = f"{made.__name__} needs the parameter {each.name!r}"
+            yield Problem(what, f"{where}.parameters", f"it takes: {', '.join(names)}")

@@ -23,13 +23,8 @@ from titanflow.core.base.errors import InvariantError, Problem, SpecError
 from titanflow.core.base.ident import NO_ID, Id, derive
 from titanflow.core.base.instant import NS_PER_SECOND
 from titanflow.core.contender.holding import Holding, OpenOrder, Seat
-from titanflow.core.contender.protocol import (
-    Contender,
-    ContenderError,
-    Opinion,
-    Wish,
-)
-from titanflow.core.contender.speaker import Speaker
+from titanflow.core.contender.protocol import Contender, Opinion, Wish
+from titanflow.core.contender.speaker import FAILURES, Speaker
 from titanflow.core.facts import (
     Answer,
     Ask,
@@ -134,6 +129,12 @@ class Decide:
             raise SpecError([Problem(f"{contender!r} does not trade {symbol!r}", "listen", do)])
         speaker.listener, speaker.met = heard, met
 
+    def restraint(self, signal: Signal) -> str:
+        """Say why a signal asks for no order now; empty if it asks for one."""
+        return self._by_name[signal.contender, signal.symbol].restraint(
+            signal.side, signal.strength
+        )
+
     def _believe(self, belief: Belief) -> Sequence[Fact]:
         speakers = self._speakers.get(belief.symbol)
         if speakers is None:
@@ -210,9 +211,8 @@ class Decide:
         if speaker.learn is not None and speaker.holding.belief is not None:
             try:
                 speaker.learn(speaker.view, news)
-            except Exception as error:
-                what = f"learn() failed: {type(error).__name__}: {error}"
-                raise ContenderError(what, speaker.where(news.at), "see the traceback") from error
+            except FAILURES as error:
+                raise speaker.failed("learn", news.at, error) from error
 
     def _fill(self, fill: Fill) -> None:
         holding = self._holding(fill.contender, fill.symbol)

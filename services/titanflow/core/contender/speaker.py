@@ -11,6 +11,7 @@ from math import isfinite
 
 from titanflow.core.base.ident import NO_ID, derive
 from titanflow.core.base.instant import format_instant
+from titanflow.core.contender.blame import told
 from titanflow.core.contender.holding import Holding
 from titanflow.core.contender.protocol import (
     Contender,
@@ -32,6 +33,9 @@ CLIENT_ORDER_ID_MAX = 64
 
 WISHES_MAX = 100
 """Most explicit orders in one answer; a market maker's ladder has a tenth of that."""
+
+FAILURES = (Exception, SystemExit)
+"""What a contender's own code may raise at us; an exit is its failure and not the arena's end."""
 
 
 class Speaker:
@@ -76,6 +80,11 @@ class Speaker:
         symbol = holding.instrument.symbol
         return f"contender {holding.seat.name!r} on {symbol} at {format_instant(at)}"
 
+    def failed(self, method: str, at: int, error: BaseException) -> ContenderError:
+        """Return what is told of a method of the contender that raised *error*."""
+        what = f"{method}() failed: {told(error, type(self.contender).__module__)}"
+        return ContenderError(what, self.where(at), "features are NaN until view.warm")
+
     def hear(self, belief: Belief) -> Opinion | None:
         """Return the contender's checked opinion.
 
@@ -83,10 +92,8 @@ class Speaker:
         """
         try:
             said = self.contender.decide(self.view)
-        except Exception as error:
-            what = f"decide() failed: {type(error).__name__}: {error}"
-            do = "see the traceback above; features are NaN until view.warm"
-            raise ContenderError(what, self.where(belief.at), do) from error
+        except FAILURES as error:
+            raise self.failed("decide", belief.at, error) from error
         if said is None:
             return None
         if isinstance(said, tuple | list):
@@ -106,10 +113,8 @@ class Speaker:
             if features is None:
                 return None
             sound = all(type(each) is float and isfinite(each) for each in features)
-        except Exception as error:
-            what = f"ask() failed: {type(error).__name__}: {error}"
-            do = "see the traceback above; features are NaN until view.warm"
-            raise ContenderError(what, self.where(belief.at), do) from error
+        except FAILURES as error:
+            raise self.failed("ask", belief.at, error) from error
         if type(features) is not tuple or not sound:
             what = f"ask() answered with {features!r:.80}"
             do = "return a tuple of finite floats, or None while view.warm is false"
@@ -133,9 +138,8 @@ class Speaker:
         """
         try:
             said = self.answered(self.view, answer) if self.answered is not None else None
-        except Exception as error:
-            what = f"answered() failed: {type(error).__name__}: {error}"
-            raise ContenderError(what, self.where(answer.at), "see the traceback above") from error
+        except FAILURES as error:
+            raise self.failed("answered", answer.at, error) from error
         self._check(said, answer.at)
         assert isinstance(said, Opinion)  # by the check
         return said
@@ -147,10 +151,8 @@ class Speaker:
             strength = self.stance(self.view)
             if strength is None or -1.0 <= strength <= 1.0:
                 return strength
-        except Exception as error:
-            what = f"stance() failed: {type(error).__name__}: {error}"
-            do = "see the traceback above; features are NaN until view.warm"
-            raise ContenderError(what, self.where(at), do) from error
+        except FAILURES as error:
+            raise self.failed("stance", at, error) from error
         what = f"strength must be a number in [-1, 1], got {strength!r}"
         raise ContenderError(what, self.where(at), "answer None while view.warm is false")
 
@@ -182,6 +184,29 @@ class Speaker:
         if lots == 0 or lots < instrument.min_lots or lots * lot_value < instrument.min_notional:
             return ()
         return (Wish(Side.BUY if change > 0 else Side.SELL, lots),)
+
+    def restraint(self, side: Side, strength: float) -> str:
+        """Say why an opinion asks for no order now; empty if it asks for one."""
+        if side is Side.HOLD:
+            return "HOLD asks for none"
+        if self.size(strength):
+            return ""
+        holding = self.holding
+        if holding.orders:
+            return "an order of it was still open"
+        seat, instrument, position = holding.seat, holding.instrument, holding.lots
+        lot_value = holding.mark_ticks * instrument.tick_value
+        target = target_lots(strength, self.fraction_bps, seat.cash + seat.inventory, lot_value)
+        if target == position:
+            return f"it wanted a position of {target} lots and had it already"
+        free = seat.cash - seat.reserved
+        least = min(target, affordable_lots(position, free, lot_value))
+        wanted = least if target > position else target
+        if wanted == position:
+            return f"it wanted {target} lots, had {position}, and no free cash for more"
+        if change_lots(wanted, position) == 0:
+            return f"it wanted {wanted} lots, had {position}, and lets small differences be"
+        return f"{abs(wanted - position)} lots are less than the venue's smallest order"
 
     def _check(self, said: object, at: int) -> None:
         if not isinstance(said, Opinion):

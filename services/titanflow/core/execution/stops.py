@@ -98,4 +98,5 @@ class Stops:
                 return Stop(tuple(self._members[request.name]), narrow)
             case KillScope.INSTRUMENT if request.name in self._symbols and narrow is None:
                 return Stop(None, (request.name,))
-        return None
+            case _:
+                return None

@@ -174,13 +174,18 @@ def say_something(model: BaseModel) -> list[Fault]:
     return [] if model.model_fields_set else [((), "says nothing: set at least one field")]
 
 
+_NOTHING_TO_RELEASE = (
+    "a session begins with nothing to release; remove it, and send a release with --controls"
+)
+
+
 class KillSwitchSpec(SpecModel):
     """Stops trading at once and stays latched until another person releases it."""
 
     engaged: bool = Field(
         default=False,
-        description="true stops; false with a new resetToken and releasedBy releases. "
-        "Default: false.",
+        description="true stops from the first event; while it is false the other fields only "
+        "wait. Default: false.",
     )
     instruments: tuple[Symbol, ...] = Field(
         default=(),
@@ -206,14 +211,15 @@ class KillSwitchSpec(SpecModel):
     released_by: str = Field(
         default="",
         max_length=128,
-        description="Who released it; must differ from engagedBy. Default: empty.",
+        description="Who released it; refused until a manifest can release: a session begins "
+        "with nothing to release, and `--controls` takes releases. Default: empty.",
     )
     reset_token: Annotated[
         str, worded(r"[0-9A-Za-z:._-]*", "a token has letters, digits and : . _ -")
     ] = Field(
         default="",
         max_length=64,
-        description="Token of the last release; each release needs one that sorts after the last. "
+        description="Token that the first release must sort after; only with engaged: true. "
         "A UTC time will do. Default: empty.",
     )
 
@@ -229,9 +235,14 @@ class KillSwitchSpec(SpecModel):
                 "the trading"
             )
             faults.append((("engagedBy",), text))
-        if self.released_by and self.released_by == self.engaged_by:
-            text = "killSwitch.releasedBy must be a second person: not the one in engagedBy"
-            faults.append((("releasedBy",), text))
+        released = [("releasedBy", self.released_by)]
+        if not self.engaged:
+            released.append(("resetToken", self.reset_token))
+        faults += [
+            ((field,), f"killSwitch.{field} would do nothing: {_NOTHING_TO_RELEASE}")
+            for field, text in released
+            if text
+        ]
         if len(set(self.instruments)) < len(self.instruments):
             faults.append((("instruments",), "a symbol stands twice"))
         refuse(self, faults)

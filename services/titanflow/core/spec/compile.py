@@ -13,6 +13,7 @@ from types import MappingProxyType
 from titanflow.core.base.errors import Problem, SpecError
 from titanflow.core.base.fixed import BPS, MINOR_PER_UNIT, MONEY_MAX, parse_decimal
 from titanflow.core.base.instant import NS_PER_MICRO, NS_PER_SECOND
+from titanflow.core.base.nearest import nearest
 from titanflow.core.spec.arena import ArenaSpec, FillsSpec
 from titanflow.core.spec.bundle import Contract, Contracts
 from titanflow.core.spec.contender import ContenderSpec, ModelSpec, RecipeSpec
@@ -39,6 +40,22 @@ def compile_ground(
     Raises: SpecError with every problem: units that do not divide, unknown symbols, contenders of
     another arena, none or too many contenders.
     """
+    ground, problems = draft_ground(name, arena, contenders, bundles)
+    if problems:
+        raise SpecError(problems)
+    return ground
+
+
+def draft_ground(
+    name: str,
+    arena: ArenaSpec,
+    contenders: Mapping[str, tuple[ContenderSpec, Labels]],
+    bundles: Contracts = MappingProxyType({}),
+) -> tuple[Ground, list[Problem]]:
+    """Return the ground and every problem with it; with one, it is fit for judging only.
+
+    Recipes and policies can be judged on it, so that all mistakes are told at once.
+    """
     problems: list[Problem] = []
     ordered = sorted(enumerate(arena.instruments), key=lambda pair: pair[1].symbol)
     bar_ns = arena.sources[0].bar_seconds * NS_PER_SECOND
@@ -55,9 +72,7 @@ def compile_ground(
         _entrant(index, contender, pair, (name, arena, symbols, bundles), problems)
         for index, (contender, pair) in enumerate(sorted(active.items()))
     )
-    if problems:
-        raise SpecError(problems)
-    return Ground(
+    ground = Ground(
         arena=name,
         seed=arena.seed,
         currency=arena.currency,
@@ -70,6 +85,7 @@ def compile_ground(
         rank_by=arena.ranking.by,
         min_fills=arena.ranking.min_fills,
     )
+    return ground, problems
 
 
 class _Place:
@@ -84,10 +100,8 @@ class _Place:
 
 def _count(where: str, active: int, problems: list[Problem]) -> None:
     if active > CONTENDERS_MAX:
-        do = "split them over several arenas"
-        raise SpecError(
-            [Problem(f"{active:,} contenders: at most {CONTENDERS_MAX:,} fit one arena", where, do)]
-        )
+        what = f"{active:,} contenders: at most {CONTENDERS_MAX:,} fit one arena"
+        problems.append(Problem(what, where, "split them over several arenas"))
     if not active:
         problems.append(Problem("no contender", where, "add a manifest of kind Contender"))
 
@@ -173,7 +187,8 @@ def _entrant(
     where = f"Contender/{name} spec"
     if spec.arena != arena_name:
         what = f"its arena is {spec.arena!r}, here stands {arena_name!r}"
-        problems.append(Problem(what, f"{where}.arena", "move it to another folder, or rename"))
+        do = f"write {arena_name}, or move it to another folder"
+        problems.append(Problem(what, f"{where}.arena", do))
     named = [("instruments", spec.instruments or ())]
     named.append(("killSwitch.instruments", spec.kill_switch.instruments))
     for field, wanted in named:
@@ -181,7 +196,7 @@ def _entrant(
             Problem(
                 f"{symbol} is not traded here",
                 f"{where}.{field}[{number}]",
-                f"one of {', '.join(symbols)}",
+                nearest(symbol, symbols),
             )
             for number, symbol in enumerate(wanted)
             if symbol not in symbols
@@ -226,7 +241,7 @@ def _contract(
     found = bundles.get(wanted.name)
     if found is None:
         what = f"no ModelBundle {wanted.name!r} in this folder"
-        do = f"one of {', '.join(sorted(bundles))}" if bundles else "add a manifest of that kind"
+        do = nearest(wanted.name, sorted(bundles)) or "add a manifest of that kind"
         problems.append(Problem(what, f"{place}.name", do))
     elif wanted.pin is not None and wanted.pin != found.version:
         what = f"bundle {wanted.name!r} has version {found.version}, not {wanted.pin}"

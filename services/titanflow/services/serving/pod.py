@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from titanflow.adapters.bundles.bundle import Bundle
-from titanflow.adapters.bundles.judge import judge_archive
+from titanflow.adapters.bundles.judge import Judge
 from titanflow.adapters.bundles.refusal import BundleRefusedError, Step
 from titanflow.adapters.bundles.signing import KEYS, Trust, read_signature
 from titanflow.adapters.bundles.store import read_archive
@@ -72,6 +72,7 @@ class ServingPod:
         self.models = HostModels(self.hosts)
         self.answers = ServingAnswers(self.models, version(), BatchLimits())
         self.health = Health()
+        self._judge = Judge()
         self._trust, self._told = trust, told
         self._pinned, self._specs = frozenset(pinned), dict(specs or {})
         self._is_patient = is_patient
@@ -94,6 +95,7 @@ class ServingPod:
                 self._told(f"bundle {name} is not served: {error}")
         self.models.waits_for = ""
         self.health.reached("bundles")
+        await asyncio.to_thread(self._judge.start)
 
     async def use(self, path: Path) -> Answered:
         """Serve the bundle in a file under its name, if it passes every step.
@@ -104,7 +106,7 @@ class ServingPod:
             archive = await asyncio.to_thread(read_archive, path)
             # The signature lies beside, and the maker's manifest says the rest.
             signature = await asyncio.to_thread(read_signature, path)
-            bundle = await asyncio.to_thread(judge_archive, archive, signature, self._trust)
+            bundle = await asyncio.to_thread(self._judge.judge, archive, signature, self._trust)
             return await self.take(bundle)
         except BundleRefusedError as error:
             self._told(f"{path.name}: {error}")
@@ -160,6 +162,7 @@ class ServingPod:
         """Answer everything that was taken, and end all processes."""
         await self.answers.close()
         await self.models.close()
+        await asyncio.to_thread(self._judge.close)
 
     async def _start(self, bundle: Bundle, spec: ServingSpec) -> str:
         """Serve a bundle and return the digest that had its name.
