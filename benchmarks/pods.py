@@ -303,7 +303,7 @@ async def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
 async def _rounds(
     lab: Lab, driver: Driver, folder: Path, options: argparse.Namespace
 ) -> dict[str, Any]:
-    count = max(50, round(60 * options.seconds / options.rounds))
+    count = 500
     _, told = await most(driver, count)
     facts = sum(told.facts.values()) / count
     mean = round(statistics.mean(told.sizes))

@@ -72,7 +72,9 @@ def run(name: str, *, short: bool, seed: int) -> Outcome:
 def main() -> int:
     """Run what the command line names."""
     parser = argparse.ArgumentParser(prog="python -m tools.drill", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="drills, by name or number (default: all)")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="drills, by name or number (default: all)"
+    )
     parser.add_argument("--short", action="store_true", help="a smaller form of each")
     parser.add_argument("--seed", type=int, default=None, help="where chance begins")
     parser.add_argument("--list", action="store_true", help="name the drills and leave")

@@ -142,7 +142,7 @@ def test_a_state_folder_that_is_locked_is_told_in_words(
     done = subprocess.run(
         [sys.executable, "-m", "titanflow.cli.main", *arguments.split()],
         env=os.environ | {"TITANFLOW_HOME": str(locked / "x"), "NO_COLOR": "1"},
-        preexec_fn=as_a_user,  # noqa: PLW1509 - the tests have no threads
+        preexec_fn=as_a_user,
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     locked.chmod(0o700)

@@ -181,15 +181,19 @@ BAD = [
         KillSwitchSpec,
         {"engaged": True, "reason": "drill", "engagedBy": "ann", "releasedBy": "bob"},
         ("releasedBy",),
-        "killSwitch.releasedBy would do nothing: a session begins with nothing to release; "
-        "remove it, and send a release with --controls",
+        (
+            "killSwitch.releasedBy would do nothing: a session begins with nothing to release; "
+            "remove it, and send a release with --controls"
+        ),
     ),
     (
         KillSwitchSpec,
         {"resetToken": "1"},
         ("resetToken",),
-        "killSwitch.resetToken would do nothing: a session begins with nothing to release; "
-        "remove it, and send a release with --controls",
+        (
+            "killSwitch.resetToken would do nothing: a session begins with nothing to release; "
+            "remove it, and send a release with --controls"
+        ),
     ),
     (
         Metadata,

@@ -6,7 +6,7 @@ from typing import Any
 SOURCE_SHA256: str
 KINDS: tuple[str, ...]
 
-class Unfit(ValueError): ...
+class Unfit(ValueError): ...  # noqa: N818 - a state, said as such
 
 class Column:
     name: str

@@ -16,7 +16,7 @@ def close_to(word: str, words: Iterable[str]) -> str | None:
     'fast'
     """
     lowered = {name.lower(): name for name in words}
-    close = get_close_matches(word.lower(), lowered, n=1, cutoff=0.6)
+    close = get_close_matches(word.lower(), lowered, n=1)
     return lowered[close[0]] if close else None
 
 
