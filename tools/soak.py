@@ -139,7 +139,7 @@ def growth(samples: Sequence[Sample]) -> float:
     """Return by which part memory grows in an hour: the median of the last third over the first.
 
     >>> growth([(float(s), 1000 + s, 9) for s in range(0, 3600, 10)])
-    2.2573
+    2.2571
     """
     third = len(samples) // 3
     if not third:

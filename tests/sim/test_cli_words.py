@@ -239,7 +239,7 @@ def test_a_card_with_another_digest_is_noted(command: Command, recorded: Result)
         session.write_card(card)
 
     assert exits.OK == code
-    assert f"names another digest, {'0' * 64}" in err
+    assert f"names the digest {'0' * 64}" in err
     assert 1 == len(notes)
     assert [] == json.loads(command("verify", session.name, "-o", "json")[1])["notes"]
 

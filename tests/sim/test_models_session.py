@@ -262,7 +262,9 @@ def test_a_bundle_that_is_missing_is_named_with_those_that_are_there(folder: Pat
     path = folder / "line-a.yaml"
     path.write_text(path.read_text().replace("name: line}", "name: lime}"))
 
-    with pytest.raises(SpecError, match="no ModelBundle 'lime' in this folder; one of line"):
+    with pytest.raises(
+        SpecError, match="no ModelBundle 'lime' in this folder; did you mean 'line'"
+    ):
         prepare(folder, None)
 
 
