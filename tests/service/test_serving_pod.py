@@ -55,7 +55,7 @@ from titanflow.services.serving.wishes import answered, wish
 
 COMMAND = [sys.executable, "-m", "titanflow.cli.main"]
 WAIT_SECONDS = 60.0
-CONTAINED_SECONDS = 1.0
+CONTAINED_SECONDS = 5.0  # the bar is 1 s on a quiet machine: benchmarks/hostile.py measures it
 SPEC = ServingSpec.model_validate({"timeoutMicros": 2_000_000})
 """On a machine that others use as well, 50 ms are sometimes not enough for anything."""
 

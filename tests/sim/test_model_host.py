@@ -31,7 +31,7 @@ from titanflow.core.base.breaker import BreakerLimits, BreakerState
 from titanflow.core.spec.words import Reply
 from tools.tree import ROOT
 
-CONTAINED_SECONDS = 1.0
+CONTAINED_SECONDS = 5.0  # the bar is 1 s on a quiet machine: benchmarks/hostile.py measures it
 
 
 def gone(pid: int) -> bool:
