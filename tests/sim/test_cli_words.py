@@ -126,7 +126,7 @@ def as_a_user() -> None:
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
-        ("doctor", exits.UNHEALTHY),
+        ("doctor -o json", exits.UNHEALTHY),
         ("session list", exits.ERROR),
         ("verify", exits.ERROR),
         ("leaderboard", exits.ERROR),
@@ -208,6 +208,24 @@ def test_a_users_failure_is_told_with_its_file_and_line(
     assert "traceback" not in err.lower() + out.lower()
 
 
+def test_a_failure_to_learn_is_told_with_its_file_and_line(
+    command: Command, tmp_path: Path
+) -> None:
+    fail = """from titanflow.core.contender.protocol import lean
+
+        return lean(1.0)
+
+    def learn(self, view, news):
+        raise RuntimeError("late")
+"""
+    folder = broken_folder(tmp_path / "arena", "broken_d", fail)
+
+    code, _, err = command("replay", "-f", str(folder))
+
+    assert exits.USAGE == code
+    assert f"learn() failed: RuntimeError: late ({folder}/broken_d.py:21 in learn); " in err
+
+
 def test_a_missing_module_is_no_mismatch(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,7 +257,7 @@ def test_a_card_with_another_digest_is_noted(command: Command, recorded: Result)
         session.write_card(card)
 
     assert exits.OK == code
-    assert f"names the digest {'0' * 64}" in err
+    assert f"names another digest, {'0' * 64}" in err
     assert 1 == len(notes)
     assert [] == json.loads(command("verify", session.name, "-o", "json")[1])["notes"]
 

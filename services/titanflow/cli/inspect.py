@@ -39,9 +39,7 @@ def verify(name: str, output: Format) -> None:
     card = session.card()
     finding = verify_journal(session.journal, Path(card.folder) if card.folder else None)
     if card.digest and finding.digest and card.digest != finding.digest:
-        note = (
-            f"{sessions.CARD} names the digest {card.digest}; nothing is believed that stands there"
-        )
+        note = f"{sessions.CARD} names another digest, {card.digest}; it was not believed"
         finding = msgspec.structs.replace(finding, notes=(*finding.notes, note))
     if output is Format.TABLE:
         for note in finding.notes:
