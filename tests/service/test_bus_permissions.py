@@ -355,7 +355,8 @@ def test_nobody_may_come_without_a_key(arena):
             client._transport.close()
             await client._transport.wait_closed()
 
-    with pytest.raises(Exception, match="Authorization Violation"):
+    # The server says why and hangs up; on a busy machine the end of the line may come first.
+    with pytest.raises(Exception, match="Authorization Violation|reset by peer|Broken pipe|EOF"):
         asyncio.run(run())
 
 

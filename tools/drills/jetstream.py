@@ -289,7 +289,7 @@ class Server:
         """Stop at once: all links break; consumers may forget acknowledgements."""
         self.is_up = False
         for client in list(self.clients):
-            client.cut("the server died")
+            client.cut("the server died", by_server=True)
         for standing in self.consumers.values():
             standing.pulls.clear()
             forgotten = self.chance.randrange(4)
@@ -309,8 +309,8 @@ class FakeClient:
         self._boxes = 0
         self._up_at = self._down_at = 0.0
         self._frozen_until = 0.0
-        self._is_given_up = False
-        """Whether the server has closed its end, and ours has not heard of it."""
+        self._is_served = False
+        """Whether the server has its end open: it closes later than ours, or sooner."""
         self._closed_cb: Callable[[], Awaitable[None]] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -331,7 +331,7 @@ class FakeClient:
             raise nats_errors.NoServersError
         self._server.clients.append(self)
         mine.add(self)
-        self.is_connected = True
+        self.is_connected = self._is_served = True
 
     def new_inbox(self) -> str:
         """Return a subject of our own."""
@@ -356,7 +356,7 @@ class FakeClient:
 
     def listens(self, subject: str) -> bool:
         """Say whether somebody hears *subject* here."""
-        return self.is_connected and not self._is_given_up and subject in self._heard
+        return self._is_served and subject in self._heard
 
     async def publish(
         self, subject: str, payload: bytes, reply: str = "", headers: Any = None
@@ -367,7 +367,7 @@ class FakeClient:
         """
         if not self.is_connected:
             raise nats_errors.ConnectionClosedError
-        if self._is_lost() or self._is_given_up:
+        if self._is_lost() or not self._is_served:
             return
         self._up_at = self._due(self._up_at)
         asyncio.get_running_loop().call_at(
@@ -376,14 +376,14 @@ class FakeClient:
 
     def _arrive(self, subject: str, payload: bytes, reply: str, headers: Any) -> None:
         # What was sent before the sender died arrives all the same.
-        if self._server.is_up and not self._is_given_up:
+        if self._server.is_up and self._is_served:
             self._server.take(self, subject, payload, reply, headers)
 
     def send(
         self, subject: str, data: bytes, headers: dict[str, str] | None = None, reply: str = ""
     ) -> None:
         """Send a message to the client: the server's side of the connection."""
-        if not self.is_connected or self._is_given_up or self._is_lost():
+        if not self._is_served or self._is_lost():
             return
         self._down_at = self._due(self._down_at)
         message = Msg(self, subject, reply, data, headers)  # type: ignore[arg-type] # a stand-in
@@ -424,15 +424,19 @@ class FakeClient:
             loop.call_later(seconds, self.cut, "the server has closed the connection")
 
     def _give_up(self) -> None:
-        self._is_given_up = True
+        """Close the server's end."""
+        self._is_served = False
+        if self in self._server.clients:
+            self._server.clients.remove(self)
 
-    def cut(self, why: str) -> None:
+    def cut(self, why: str, *, by_server: bool = False) -> None:
         """Break the connection; what is on its way to the client is lost."""
+        if by_server:
+            self._give_up()
         if not self.is_connected:
             return
-        self.is_connected = False
+        self._leave()
         self.last_error = ConnectionError(why)
-        self._server.clients.remove(self)
         if self._closed_cb is not None:
             task = asyncio.ensure_future(self._closed_cb())
             self._tasks.add(task)
@@ -441,8 +445,13 @@ class FakeClient:
     async def close(self) -> None:
         """Leave."""
         if self.is_connected:
-            self.is_connected = False
-            self._server.clients.remove(self)
+            self._leave()
+
+    def _leave(self) -> None:
+        """Close our end; the farewell reaches the server behind all that was said before."""
+        self.is_connected = False
+        self._up_at = self._due(self._up_at)
+        asyncio.get_running_loop().call_at(self._up_at, self._give_up)
 
     def _delay(self) -> float:
         return self._server.chance.uniform(GRAIN_S, self._server.weather.delay_s)

@@ -116,7 +116,7 @@ def kill_server(outcome: Outcome, folder: Path, *, short: bool, seed: int) -> No
     del seed
     kills = 3 if short else 20
     outcome.pass_figure = (
-        f"0 lost, 0 double, 0 drift; {kills} kills; gap at most {GAP_SECONDS_MAX:g} s at the median"
+        f"0 lost, 0 double, 0 drift; {kills} kills; nine gaps of ten at most {GAP_SECONDS_MAX:g} s"
     )
     setting = set_up(folder, 150 if short else 900)
     supervisor = Drilled(setting.begin())
@@ -130,11 +130,12 @@ def kill_server(outcome: Outcome, folder: Path, *, short: bool, seed: int) -> No
     outcome.counts |= {
         "kills": len(killer.times),
         "gap s p50": quantile(gaps, 0.5),
+        "gap s p90": quantile(gaps, 0.9),
         "gap s max": max(gaps, default=0.0),
         "pod restarts": sum(supervisor.codes[key] for key in supervisor.codes if key[1] != 0),
     }
     outcome.demand("too few kills", len(killer.times) == kills)
-    outcome.demand("the gap is too long", quantile(gaps, 0.5) <= GAP_SECONDS_MAX)
+    outcome.demand("gaps are too long", quantile(gaps, 0.9) <= GAP_SECONDS_MAX)
 
 
 # F28: two copies of one pod.

@@ -61,7 +61,19 @@ RULES: Final = (
 """Contenders that trade all the time; the last wants orders larger than risk allows."""
 
 
-def write_arena(folder: Path, days: int = DAYS, seed: int = 5) -> Path:
+CROWD: Final = (
+    *((f"dice-{n}", "Random", f'period: "{2 + n % 3}"', 200) for n in range(16)),
+    ("dice", "Random", 'period: "2"', 200),
+)
+"""Contenders that wish for an order on nearly every bar, and may have it."""
+
+
+def write_arena(
+    folder: Path,
+    days: int = DAYS,
+    seed: int = 5,
+    rules: Sequence[tuple[str, str, str, int]] = RULES,
+) -> Path:
     """Write an arena of two instruments in which much happens; return its folder."""
     folder.mkdir(parents=True, exist_ok=True)
     chance = random.Random(seed)
@@ -77,7 +89,7 @@ def write_arena(folder: Path, days: int = DAYS, seed: int = 5) -> Path:
             cells = ",".join(f"{value / 100:.2f}" for value in (opened, high, low, price))
             rows.append(f"{symbol},{time},{cells},{chance.randint(2_000, 20_000)}")
     (folder / "bars.csv").write_text("\n".join(rows) + "\n")
-    contenders = "".join(CONTENDER % rule for rule in RULES)
+    contenders = "".join(CONTENDER % rule for rule in rules)
     (folder / "arena.yaml").write_text(ARENA + contenders)
     return folder
 
@@ -122,7 +134,7 @@ class Seeds:
         verdict.problems += problems
         if problems:
             return
-        loose = judge.market_of(world.topology) if world.power_cuts else ""
+        loose = judge.market_of(world.topology) if world.lost_late else ""
         turns = turns_in(world)
         copies = turns.pop(stream_name(world.topology.arena, "OWN"))
         verdict.problems += judge.check_copies(told, copies)

@@ -13,7 +13,7 @@ import contextlib
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -32,8 +32,10 @@ from titanflow.runtime.plan import Plan, prepare
 from titanflow.runtime.session import Session
 from titanflow.runtime.up import Shape, Supervisor, _Child, begin
 from tools.drills import judge
-from tools.drills.seeds import essence_of_calm, write_arena
+from tools.drills.seeds import RULES, essence_of_calm, write_arena
 
+Rules = Sequence[tuple[str, str, str, int]]
+"""Name, rule, parameters and size (basis points) of each contender."""
 CRASH: Final = "TITANFLOW_CRASH"
 UNKNOWN: Final = -1.0
 NEVER: Final = -2.0
@@ -85,9 +87,10 @@ def home(folder: Path) -> Iterator[None]:
             os.environ["TITANFLOW_HOME"] = former
 
 
-def set_up(folder: Path, days: int, kind: Shape = "colocated") -> Setting:
+def set_up(folder: Path, days: int, kind: Shape = "colocated", rules: Rules = RULES) -> Setting:
     """Write an arena into *folder* and read it."""
-    return Setting(folder, prepare(write_arena(folder / "arena", days), None), kind)
+    written = write_arena(folder / "arena", days, rules=rules)
+    return Setting(folder, prepare(written, None), kind)
 
 
 class Drilled(Supervisor):

@@ -208,6 +208,7 @@ class Process:
             world.key,
             patience=PATIENCE,
             seat=seat(world.topology, pod),
+            may_lose=pod.role == "gateway",
         )
         async with bus:
             work = [asyncio.create_task(self._main(bus))]
@@ -283,7 +284,8 @@ class World:
         self.session = Session(folder / "session")
         self.counts: Counter[str] = Counter()
         self.problems: list[str] = []
-        self.power_cuts = 0
+        self.lost_late = 0
+        """Messages that the server acknowledged and lost: of streams that are written late."""
         self._processes: dict[int, Process] = {}
         self._done: set[str] = set()
         self._starts = 0
@@ -432,7 +434,21 @@ class World:
     def _server_dies(self) -> None:
         self.counts["server died"] += 1
         self.server.die()
+        for each in streams(self.topology):
+            if each.is_async:  # it lies in the server's memory for a while
+                stream = self.server.streams[each.name]
+                lost = self.chance.randrange(min(len(stream.messages), 6) + 1)
+                stream.cut(lost)
+                self.lost_late += lost
+        self._undo({GATEWAY})
         asyncio.get_running_loop().call_later(self.chance.uniform(0.05, 1.0), self._server_up)
+
+    def _undo(self, names: set[str]) -> None:
+        """Start again who has ended, because what it said may be gone."""
+        for pod in self.topology.pods:
+            if pod.name in names & self._done:
+                self._done.discard(pod.name)
+                asyncio.get_running_loop().call_soon(self._start, pod)
 
     def _server_up(self) -> None:
         self.server.is_up = True
@@ -440,22 +456,13 @@ class World:
     def _power_cut(self) -> None:
         """Kill everything; what may be acknowledged before it is synced loses its tail."""
         self.counts["power cut"] += 1
-        self.power_cuts += 1
         self._server_dies()
         for process in list(self._processes.values()):
             process.kill()
             if process.pod.writes_journal:
                 self._tear(process)
-        for each in streams(self.topology):
-            if each.is_async:
-                stream = self.server.streams[each.name]
-                stream.cut(self.chance.randrange(min(len(stream.messages), 6) + 1))
         self.disk.forget_last(self.chance)
-        for name in list(self._done):
-            # Whoever has ended is started again too, because what it said may be gone.
-            self._done.discard(name)
-            pod = next(each for each in self.topology.pods if each.name == name)
-            asyncio.get_running_loop().call_soon(self._start, pod)
+        self._undo(self._done)
 
 
 def _look_at(task: asyncio.Task[object]) -> None:

@@ -55,18 +55,22 @@ class Gateway:
         self._stream = stream_name(topology.arena, pod.output)
         self._subject = output_subject(topology, pod)
         self._pod = pod
+        self._door = Door(topology, bus.counters)
+        self.stopping = asyncio.Event()
+        self.resumed = asyncio.Event()
+        self.resumed.set()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Know nothing: the stream says what was published."""
         self.at = self.watermark = 0
         self.number = 0
         self.published = 0
         """Events published."""
-        self.pacer = Pacer(topology)
-        self._door = Door(topology, bus.counters)
+        self.pacer = Pacer(self._topology)
         self._causal = Causal(self._take_note, {self._stream, *self._reads()})
         """What was said of a market event that is not in the stream waits until it is: it was
         published by a former life, and the server lost it."""
-        self.stopping = asyncio.Event()
-        self.resumed = asyncio.Event()
-        self.resumed.set()
         self._last = 0
         self._instants = 0
         self._open = False
@@ -91,22 +95,44 @@ class Gateway:
     async def run(self) -> None:
         """Publish until the tape ends and everybody has said his last turn.
 
+        The server writes the market of a replay late, so with its death some of it may be gone that
+        it had acknowledged. Then all is read and heard anew, and said again.
+
         Raises: BusError and its kinds; InvariantError if the stream holds another tape.
         """
+        stop = asyncio.create_task(self.stopping.wait())
+        lost = self._bus.rewound
+        try:
+            while not stop.done():
+                life = asyncio.create_task(self._live())
+                rewound = asyncio.create_task(lost.wait())
+                try:
+                    await asyncio.wait((life, rewound, stop), return_when=asyncio.FIRST_COMPLETED)
+                    if life.done() and not lost.is_set():
+                        life.result()
+                        return
+                finally:
+                    life.cancel()
+                    rewound.cancel()
+                    await asyncio.gather(life, rewound, return_exceptions=True)
+                lost.clear()
+                self._begin()
+        finally:
+            stop.cancel()
+
+    async def _live(self) -> None:
+        """Recover and go on to the end."""
         ended = await self._recover()
         hearing = [asyncio.create_task(self._hear(name)) for name in self._reads()]
         work = asyncio.create_task(self._drive(ended=ended))
-        stop = asyncio.create_task(self.stopping.wait())
         try:
-            done, _ = await asyncio.wait(
-                (work, stop, *hearing), return_when=asyncio.FIRST_COMPLETED
-            )
+            done, _ = await asyncio.wait((work, *hearing), return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
         finally:
-            for task in (work, stop, *hearing):
+            for task in (work, *hearing):
                 task.cancel()
-            await asyncio.gather(work, stop, *hearing, return_exceptions=True)
+            await asyncio.gather(work, *hearing, return_exceptions=True)
 
     def _reads(self) -> list[str]:
         return [
@@ -117,9 +143,13 @@ class Gateway:
 
     async def _hear(self, stream: str) -> None:
         """Hear the turns of one stream."""
-        async for message in self._bus.consume(stream, self._pod.name, after=0, ack_every=BULK):
-            self._note(message)
-            await message.ack()
+        reader = self._bus.consume(stream, self._pod.name, after=0, ack_every=BULK)
+        try:
+            async for message in reader:
+                self._note(message)
+                await message.ack()
+        finally:
+            await reader.close()
 
     def _note(self, message: Message) -> None:
         ref = InputRef(message.stream, message.sequence)
@@ -136,12 +166,14 @@ class Gateway:
         if stored is None:
             return False
         own = self._bus.consume(self._stream, f"{self._pod.name}-turns", after=0)
-        async for message in own:
-            self._count(decode_turn(message.data), message.sequence)
-            await message.ack()
-            if message.sequence >= stored.sequence:
-                break
-        await own.close()
+        try:
+            async for message in own:
+                self._count(decode_turn(message.data), message.sequence)
+                await message.ack()
+                if message.sequence >= stored.sequence:
+                    break
+        finally:
+            await own.close()
         return self.watermark == END
 
     def _count(self, turn: Turn, sequence: int) -> None:

@@ -185,9 +185,9 @@ class Host:
                 while parked and not self._must_wait(parked[0][1]):
                     await self._take(*parked.popleft())
         finally:
-            await inbox.close()
             for task in (stop, lapse):
                 task.cancel()
+            await inbox.close()
             await asyncio.gather(stop, lapse, return_exceptions=True)
         self.snapshot()
 

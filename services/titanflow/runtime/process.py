@@ -116,6 +116,7 @@ class _Process:
             live.key(pod.name),
             notice=self._on_link,
             seat=seat(topology, pod) if pod.output else None,
+            may_lose=pod.role == "gateway",
         )
         self._parts = Parts(pod, bus, live.pod(pod), starts=count_start(live.pod(pod)))
         told = topology.pods if pod.role == "governance" else (pod,)

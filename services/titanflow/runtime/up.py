@@ -203,6 +203,9 @@ class Supervisor:
             self._notice("the NATS server has stopped; it is started again")
             keys = self.live.keys(self.topology)
             self._server = nats_server.start(self.live.nats, self.topology, keys, self._notice)
+            for child in self._children:
+                # The last market events may have been in its memory only.
+                child.is_done = child.is_done and child.pod.role != "gateway"
         now = time.monotonic()
         for child in self._children:
             if child.is_done:

@@ -88,7 +88,9 @@ class Bus:
         tls: ssl.SSLContext | None = None,
         notice: Callable[[str], None] | None = None,
         seat: Consumer | None = None,
+        may_lose: bool = False,
     ) -> None:
+        """Take the parts; *may_lose* says that our own turns are written late by the server."""
         self.user = user
         self.counters = Counters()
         self.patience = patience or Patience()
@@ -103,6 +105,11 @@ class Bus:
         self._listeners: dict[str, Callable[[str, bytes], None]] = {}
         self._stands: tuple[str, int] | None = None
         """Where the last turn on our own subject can be asked for, and its sequence as we know."""
+        self.rewound = asyncio.Event()
+        """Set when the server has lost turns of ours that it had acknowledged; see *may_lose*."""
+        self._may_lose = may_lose
+        self._is_taken = False
+        """Whether another process had our seat when we looked last."""
         self._saying = ""
         """The turn that may be stored without our knowing."""
 
@@ -262,7 +269,8 @@ class Bus:
                 async with asyncio.timeout_at(deadline):
                     await self._changed.wait()
             except TimeoutError as error:
-                raise BusError(f"{self.user}: no link: {self._why}") from error
+                kind = Taken if self._is_taken else BusError
+                raise kind(f"{self.user}: no link: {self._why}") from error
 
     async def _store(self, subject: str, payload: bytes, headers: dict[str, str]) -> Published:
         """Publish until it is stored or refused."""
@@ -397,8 +405,10 @@ class Bus:
                 async with asyncio.timeout(2.5 * SEAT_BEAT_S):
                     await ours.wait()
             except TimeoutError:
+                self._is_taken = True
                 self._why = f"another process of {self.user} is alive"
             else:
+                self._is_taken = False
                 await self._still_stands(link)
                 return
             if loop.time() > deadline:
@@ -408,13 +418,21 @@ class Bus:
     async def _still_stands(self, link: Link) -> None:
         """See that nobody spoke for us while the seat was free; before anything is heard again.
 
-        Raises: Taken if somebody did; Lost if the link ends.
+        Raises: Taken if somebody did; Closed if the server has lost what it had acknowledged, and
+        must not; Lost if the link ends.
         """
         if self._stands is None:
             return
         place, last = self._stands
         found = _stored(await link.request(place, b"", None, self.patience.attempt_s))
-        if found is None or found.sequence == last or found.headers.get(TURN_ID) == self._saying:
+        stands = found.sequence if found is not None else 0
+        if stands < last and self._may_lose:
+            self._stands = (place, stands)
+            self.rewound.set()
+            return
+        if stands < last:
+            raise Closed(f"the server has lost turns of {self.user}: {stands} is there, not {last}")
+        if found is None or stands == last or found.headers.get(TURN_ID) == self._saying:
             return
         raise Taken(f"another process of {self.user} has spoken")
 
