@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final, Self
 
@@ -30,7 +30,7 @@ from nats.js.client import JetStreamContext
 from benchmarks.lab import Lab, fdatasync_ms, machine, on_time, quantile, stop
 from titanflow.adapters.bus.keys import Key, read
 from titanflow.adapters.bus.permissions import HOST
-from titanflow.adapters.bus.streams import Pod, Stream, Topology
+from titanflow.adapters.bus.streams import MIB, Pod, Stream, Topology
 
 PREFIX: Final = "bare"
 WAIT_SECONDS: Final = 60.0
@@ -38,14 +38,50 @@ HEAD_BYTES: Final = 8
 """A message begins with its number."""
 
 
-class Chain:
-    """A driver and some workers in a row, on the server of a lab. Use it as `async with`."""
+class Route(msgspec.Struct, frozen=True):
+    """What a worker does: for each message on *source* it publishes one of *size* on *target*."""
 
-    def __init__(self, lab: Lab, sizes: Sequence[int]) -> None:
-        self._lab, self._sizes = lab, sizes
-        """Bytes of the message that each hop publishes; the first is the driver's."""
+    source: str
+    target: str
+    size: int
+
+
+class Flow(msgspec.Struct, frozen=True):
+    """A driver, the streams, and workers, each with its routes."""
+
+    streams: dict[str, tuple[str, ...]]
+    """The subjects of each stream."""
+    sources: dict[str, int]
+    """What the driver publishes each time, and the bytes of it."""
+    workers: tuple[tuple[Route, ...], ...]
+    paced: str
+    """The subject on which a message is heard that is no more on its way."""
+    last: str
+
+    def stream_of(self, subject: str) -> str:
+        """Return the stream that holds a subject."""
+        return next(name for name, subjects in self.streams.items() if subject in subjects)
+
+
+def straight(sizes: Sequence[int]) -> Flow:
+    """Return workers in a row; *sizes* are those of the driver's message and of each worker's."""
+    names = [f"{PREFIX}.{hop}" for hop in range(len(sizes))]
+    return Flow(
+        {f"BARE_{hop}": (name,) for hop, name in enumerate(names)},
+        {names[0]: sizes[0]},
+        tuple((Route(names[hop - 1], names[hop], sizes[hop]),) for hop in range(1, len(sizes))),
+        names[-1],
+        names[-1],
+    )
+
+
+class Chain:
+    """A driver and its workers, on the server of a lab. Use it as `async with`."""
+
+    def __init__(self, lab: Lab, flow: Flow) -> None:
+        self._lab, self._flow = lab, flow
         self._workers: list[subprocess.Popen[bytes]] = []
-        self._heard: dict[int, float] = {}
+        self._heard: dict[str, dict[int, float]] = {flow.paced: {}, flow.last: {}}
         self._stir = asyncio.Event()
         self._number = 0
 
@@ -53,28 +89,31 @@ class Chain:
         key = self._lab.live.key(HOST)
         self._client = await connect(self._lab.server.address, key)
         self._js = self._client.jetstream(timeout=WAIT_SECONDS)
-        for hop in range(len(self._sizes)):
-            made = Stream(f"BARE_{hop}", (f"{PREFIX}.{hop}",), "nothing").config()
-            subject = f"$JS.API.STREAM.CREATE.BARE_{hop}"
-            answer = await self._client.request(subject, msgspec.json.encode(made), timeout=5)
+        for name, subjects in self._flow.streams.items():
+            made = Stream(name, subjects, "nothing", max_bytes=256 * MIB).config()
+            call = f"$JS.API.STREAM.CREATE.{name}"
+            answer = await self._client.request(call, msgspec.json.encode(made), timeout=5)
             assert b'"error"' not in answer.data, answer.data
-        last = len(self._sizes) - 1
-        await self._js.subscribe(
-            f"{PREFIX}.{last}",
-            stream=f"BARE_{last}",
-            config=ConsumerConfig(ack_policy=AckPolicy.NONE),
-            cb=self._hear,
-        )
-        for hop in range(1, len(self._sizes)):
-            words = ["--hop", str(hop), "--size", str(self._sizes[hop])]
-            place = [self._lab.server.address, str(self._lab.live.path / "keys" / f"{HOST}.nk")]
-            command = [sys.executable, "-m", "benchmarks.bare_chain", *words, "--at", *place]
+        for subject in self._heard:
+            await self._js.subscribe(
+                subject,
+                stream=self._flow.stream_of(subject),
+                config=ConsumerConfig(ack_policy=AckPolicy.NONE),
+                cb=self._hear,
+            )
+        flow = msgspec.json.encode(self._flow).decode()
+        place = [self._lab.server.address, str(self._lab.live.path / "keys" / f"{HOST}.nk")]
+        for number in range(len(self._flow.workers)):
+            words = ["--worker", str(number), "--flow", flow, "--at", *place]
+            command = [sys.executable, "-m", "benchmarks.bare_chain", *words]
             self._workers.append(subprocess.Popen(command))  # noqa: ASYNC220 - it starts at once
         await self.latencies(50, 10)  # everybody is there
         return self
 
     async def __aexit__(self, *_: object) -> None:
         stop(self._workers)
+        for name in self._flow.streams:
+            await self._client.request(f"$JS.API.STREAM.DELETE.{name}", b"", timeout=5)
         await self._client.close()
 
     async def latencies(self, rate: float, count: int) -> list[float]:
@@ -83,35 +122,49 @@ class Chain:
         async for at in on_time(rate, count):
             due[self._number] = at
             await self._publish()
-        await self._until(first + count)
-        return [self._heard.pop(number) - at for number, at in due.items()]
+        await self._until(self._flow.last, first + count)
+        heard = self._heard[self._flow.last]
+        found = [heard[number] - at for number, at in due.items()]
+        self._forget()
+        return found
 
     async def throughput(self, count: int, window: int) -> float:
         """Return messages a second with *window* of them on their way."""
         begun, first = time.perf_counter(), self._number
-        while self._number < first + count:
+        for number in range(first, first + count):
+            if number - first >= window:
+                await self._until(self._flow.paced, number - window + 1)
             await self._publish()
-            if self._number - first - len(self._heard) >= window:
-                await self._until(self._number - window + 1)
-        await self._until(first + count)
+        await self._until(self._flow.last, first + count)
         seconds = time.perf_counter() - begun
-        self._heard.clear()
+        self._forget()
         return count / seconds
+
+    def _forget(self) -> None:
+        for heard in self._heard.values():
+            heard.clear()
 
     async def _publish(self) -> None:
         head = self._number.to_bytes(HEAD_BYTES, "little")
-        await self._js.publish(f"{PREFIX}.0", head + bytes(self._sizes[0] - HEAD_BYTES))
         self._number += 1
+        await asyncio.gather(
+            *(
+                self._js.publish(subject, head + bytes(size - HEAD_BYTES))
+                for subject, size in self._flow.sources.items()
+            )
+        )
 
-    async def _until(self, number: int) -> None:
-        """Wait until all messages before *number* have come out."""
+    async def _until(self, subject: str, number: int) -> None:
+        """Wait until all messages before *number* have come out on a subject."""
+        heard = self._heard[subject]
         async with asyncio.timeout(WAIT_SECONDS):
-            while not self._heard or max(self._heard) < number - 1:
+            while number - 1 not in heard:
                 self._stir.clear()
                 await self._stir.wait()
 
     async def _hear(self, message: Msg) -> None:
-        self._heard[int.from_bytes(message.data[:HEAD_BYTES], "little")] = time.perf_counter()
+        number = int.from_bytes(message.data[:HEAD_BYTES], "little")
+        self._heard[message.subject][number] = time.perf_counter()
         self._stir.set()
 
 
@@ -125,24 +178,31 @@ async def connect(address: str, key: Key) -> Client:
     return client
 
 
-async def work(address: str, key: Path, hop: int, size: int) -> None:
-    """Be one worker: hear the stream before, publish to the own, until somebody stops it."""
+async def work(address: str, key: Path, flow: Flow, number: int) -> None:
+    """Be one worker: hear its sources, publish to its targets, until somebody stops it."""
     client = await connect(address, read(key))
     js: JetStreamContext = client.jetstream(timeout=WAIT_SECONDS)
-    rest = bytes(size - HEAD_BYTES)
+    one = asyncio.Lock()  # as a pod, it does one thing after the other
 
-    async def take(message: Msg) -> None:
-        await js.publish(f"{PREFIX}.{hop}", message.data[:HEAD_BYTES] + rest)
-        await message.ack()
+    def taking(route: Route) -> Callable[[Msg], Awaitable[None]]:
+        rest = bytes(route.size - HEAD_BYTES)
 
-    await js.subscribe(
-        f"{PREFIX}.{hop - 1}",
-        stream=f"BARE_{hop - 1}",
-        durable=f"hop-{hop}",
-        cb=take,
-        manual_ack=True,
-        config=ConsumerConfig(max_ack_pending=1),
-    )
+        async def take(message: Msg) -> None:
+            async with one:
+                await js.publish(route.target, message.data[:HEAD_BYTES] + rest)
+                await message.ack()
+
+        return take
+
+    for place, route in enumerate(flow.workers[number]):
+        await js.subscribe(
+            route.source,
+            stream=flow.stream_of(route.source),
+            durable=f"worker-{number}-{place}",
+            cb=taking(route),
+            manual_ack=True,
+            config=ConsumerConfig(max_ack_pending=1),
+        )
     await asyncio.Event().wait()
 
 
@@ -155,7 +215,7 @@ async def measure(arguments: argparse.Namespace) -> None:
         Lab(Path(name), topology, ["nobody"]) as lab,
     ):
         print(f"{machine()}; fdatasync {fdatasync_ms(Path(name)):.2f} ms")
-        async with Chain(lab, sizes) as chain:
+        async with Chain(lab, straight(sizes)) as chain:
             count = round(arguments.rate * arguments.seconds)
             times = await chain.latencies(arguments.rate, count)
             shown = [f"{quantile(times, share) * 1e3:.2f}" for share in (0.5, 0.99, 0.999)]
@@ -171,15 +231,17 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--size", type=int, default=600)
     parser.add_argument("--folder", help="where the store lies; the default is the system's choice")
-    parser.add_argument("--hop", type=int, help="be this worker")
+    parser.add_argument("--worker", type=int, help="be this worker")
+    parser.add_argument("--flow", help="of this flow, in JSON")
     parser.add_argument("--at", nargs=2, help="the server's address, the key's file")
     arguments = parser.parse_args()
-    if arguments.hop is None:
+    if arguments.worker is None:
         asyncio.run(measure(arguments))
         return
     with contextlib.suppress(KeyboardInterrupt):
         address, key = arguments.at
-        asyncio.run(work(address, Path(key), arguments.hop, arguments.size))
+        flow = msgspec.json.decode(arguments.flow, type=Flow)
+        asyncio.run(work(address, Path(key), flow, arguments.worker))
 
 
 if __name__ == "__main__":

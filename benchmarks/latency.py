@@ -29,7 +29,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.bare_chain import Chain
+from benchmarks.bare_chain import Chain, straight
 from benchmarks.lab import (
     DICE,
     Lab,
@@ -199,7 +199,7 @@ async def across_pods(folder: Path, rounds: int, seconds: float) -> dict[str, An
             _, sizes = order_times(gateway.heard)
             market = len(_market_message())
             found: list[dict[str, Any]] = []
-            async with Chain(lab, (market, sizes["signal"], sizes["trade"])) as chain:
+            async with Chain(lab, straight((market, sizes["signal"], sizes["trade"]))) as chain:
                 for _ in range(rounds):
                     gateway.heard.clear()
                     spent = lab.cpu_seconds()
@@ -250,7 +250,8 @@ def ratio_of(rounds: Sequence[dict[str, Any]]) -> float:
     ours, bare = (
         statistics.median(row[f"{who} p50"] for row in rounds) for who in ("pods", "bare")
     )
-    return ours / bare
+    found: float = ours / bare
+    return found
 
 
 def show(title: str, rows: Sequence[dict[str, Any]]) -> None:

@@ -147,7 +147,8 @@ def growth(samples: Sequence[Sample]) -> float:
     first, last = samples[:third], samples[-third:]
     before, after = (statistics.median(s[1] for s in part) for part in (first, last))
     hours = (statistics.median(s[0] for s in last) - statistics.median(s[0] for s in first)) / 3600
-    return round((after / before - 1) / hours, 4) if hours else 0.0
+    found: float = round((after / before - 1) / hours, 4) if hours else 0.0
+    return found
 
 
 def memory_rows(watch: Watch) -> list[dict[str, Any]]:

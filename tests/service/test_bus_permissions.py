@@ -356,7 +356,7 @@ def test_nobody_may_come_without_a_key(arena):
             await client._transport.wait_closed()
 
     # The server says why and hangs up; on a busy machine the end of the line may come first.
-    with pytest.raises(Exception, match="Authorization Violation|reset by peer|Broken pipe|EOF"):
+    with pytest.raises(Exception, match=r"Authorization Violation|reset by peer|Broken pipe|EOF"):
         asyncio.run(run())
 
 

@@ -55,8 +55,11 @@ CHECK_BARS = 400
 class _Made:
     """What manifests come to: ground, contenders, bundles, and everything that is wrong."""
 
-    def __init__(self, loaded: Loaded, contracts: Contracts | None) -> None:
+    def __init__(
+        self, loaded: Loaded, contracts: Contracts | None, *, runs_graphs: bool = True
+    ) -> None:
         self.problems: list[Problem] = []
+        self._runs_graphs = runs_graphs
         self.bundles: Sequence[Bundle] = ()
         if contracts is None:
             self.bundles = self._opened(loaded)
@@ -85,7 +88,12 @@ class _Made:
         opened: list[Bundle] = []
         for manifest in loaded.bundles:
             try:
-                opened += open_bundles({manifest.name: manifest.spec}, loaded.folder, trust)
+                opened += open_bundles(
+                    {manifest.name: manifest.spec},
+                    loaded.folder,
+                    trust,
+                    runs_graphs=self._runs_graphs,
+                )
             except SpecError as error:
                 self.problems += error.problems
         return opened
@@ -294,17 +302,18 @@ class Plan:
         return run_checks(lambda: build(entrant), tuple(bars), self.predictor())
 
 
-def prepare(path: Path, controls: Path | None) -> Plan:
+def prepare(path: Path, controls: Path | None, *, runs_graphs: bool = True) -> Plan:
     """Return the plan of a folder or file of manifests.
 
-    The folder becomes importable, so that Python contenders may lie beside their manifests.
+    The folder becomes importable, so that Python contenders may lie beside their manifests. Who
+    never runs the graph of a bundle need not look at it, and believes its signature.
 
     Raises: SpecError with every mistake of manifests, recipes, data and controls, all at once.
     """
     draft = read_folder(path)
     loaded = draft.loaded
     _importable(loaded.folder)
-    made = _Made(loaded, None)
+    made = _Made(loaded, None, runs_graphs=runs_graphs)
     problems = draft.problems + draft.judged(made.problems)
     if problems:
         problems += draft.judged(_data_problems(loaded))

@@ -71,7 +71,9 @@ def run(session: Path, name: str, above: Above = Above()) -> int:  # noqa: B008 
         names = ", ".join(each.name for each in topology.pods)
         raise SpecError([Problem(f"no pod {name!r}", str(live.path), f"one of: {names}")])
     logging.basicConfig(handlers=[_Told(name)], level=logging.WARNING, force=True)
-    plan = prepare(Path(live.settings().manifests), None)
+    # Where there is a serving pod, it alone runs graphs.
+    is_served = any(each.role == "serving" for each in topology.pods) and pod.role != "serving"
+    plan = prepare(Path(live.settings().manifests), None, runs_graphs=not is_served)
     try:
         asyncio.run(_Process(live, topology, pod, plan, above).run())
     except (Fenced, Taken) as error:

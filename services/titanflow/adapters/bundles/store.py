@@ -73,10 +73,12 @@ def open_file(path: Path, trust: Trust, *, size_max: int = ARCHIVE_BYTES_MAX) ->
     return open_bundle(archive, read_signature(path), trust, size_max=size_max)
 
 
-def open_bundles(specs: Mapping[str, BundleSpec], folder: Path, trust: Trust) -> tuple[Bundle, ...]:
+def open_bundles(
+    specs: Mapping[str, BundleSpec], folder: Path, trust: Trust, *, runs_graphs: bool = True
+) -> tuple[Bundle, ...]:
     """Return the bundles that manifests name, verified but for load and golden vectors.
 
-    Relative files begin at *folder*.
+    Relative files begin at *folder*. Who never runs a graph need not look at it.
 
     Raises: SpecError with what is wrong with each, placed as `ModelBundle/name path`.
     """
@@ -84,7 +86,7 @@ def open_bundles(specs: Mapping[str, BundleSpec], folder: Path, trust: Trust) ->
     bundles = []
     for name, spec in sorted(specs.items()):
         try:
-            bundles.append(_open(name, spec, folder, trust))
+            bundles.append(_open(name, spec, folder, trust, runs_graphs=runs_graphs))
         except SpecError as error:
             problems += error.problems
     if problems:
@@ -92,7 +94,7 @@ def open_bundles(specs: Mapping[str, BundleSpec], folder: Path, trust: Trust) ->
     return tuple(bundles)
 
 
-def _open(name: str, spec: BundleSpec, folder: Path, trust: Trust) -> Bundle:
+def _open(name: str, spec: BundleSpec, folder: Path, trust: Trust, *, runs_graphs: bool) -> Bundle:
     where = f"ModelBundle/{name} spec"
     text = spec.artifact.uri.removeprefix("file://")
     path = Path(text) if text.startswith("/") else folder / text
@@ -107,6 +109,7 @@ def _open(name: str, spec: BundleSpec, folder: Path, trust: Trust) -> Bundle:
             trust,
             size_max=size_max,
             max_batch=spec.serving.max_batch,
+            is_judged=not runs_graphs,
         )
     except BundleRefusedError as error:
         place = _PLACES.get(error.step, "artifact")

@@ -95,7 +95,8 @@ class ServingPod:
                 self._told(f"bundle {name} is not served: {error}")
         self.models.waits_for = ""
         self.health.reached("bundles")
-        await asyncio.to_thread(self._judge.start)
+        if not self._is_patient:  # else the first wish may wait for it
+            await asyncio.to_thread(self._judge.start)
 
     async def use(self, path: Path) -> Answered:
         """Serve the bundle in a file under its name, if it passes every step.
