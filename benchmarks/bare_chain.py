@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Final, Self
 
 import msgspec
+import uvloop
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig
@@ -236,12 +237,12 @@ def main() -> None:
     parser.add_argument("--at", nargs=2, help="the server's address, the key's file")
     arguments = parser.parse_args()
     if arguments.worker is None:
-        asyncio.run(measure(arguments))
+        uvloop.run(measure(arguments))
         return
     with contextlib.suppress(KeyboardInterrupt):
         address, key = arguments.at
         flow = msgspec.json.decode(arguments.flow, type=Flow)
-        asyncio.run(work(address, Path(key), flow, arguments.worker))
+        uvloop.run(work(address, Path(key), flow, arguments.worker))
 
 
 if __name__ == "__main__":

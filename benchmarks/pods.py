@@ -35,6 +35,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+import uvloop
 
 from benchmarks.bare_chain import Chain, Flow, Route, straight
 from benchmarks.lab import BAR_NS, Lab, bars, be_urgent, fdatasync_ms, machine, on_time, quantile
@@ -384,7 +385,7 @@ def main() -> int:
     is_urgent = not options.ordinary and be_urgent()
     print(f"{machine()}, real-time priority: {is_urgent}", file=sys.stderr)
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
-        found = asyncio.run(measure(Path(name), options))
+        found = uvloop.run(measure(Path(name), options))
     loops = found["open loop"]
     print(
         f"{found['facts a tick']} facts a tick, {found['facts a message']} a message of "

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from titanflow.adapters.bus.streams import Pod, Topology, stream_name, turn_sources
 from titanflow.adapters.codec import InputRef, Turn, decode_turn, encode_turn
 from titanflow.core.facts import Answer, Ask, Fact
-from titanflow.runtime.pace import Pacer, missing
+from titanflow.runtime.pace import Pacer, is_ahead, missing
 from titanflow.runtime.plan import Plan
 from titanflow.runtime.shard import END, FLUSH, GATEWAY, Shard
 
@@ -84,7 +84,10 @@ class Cluster:
         if place == len(told):
             return None
         turn = told[place]
-        if turn.pod == GATEWAY and missing(turn.inputs, self.topology, pod, self.seen[pod.name]):
+        if turn.pod == GATEWAY and (
+            is_ahead(turn, place + 1, self.topology, self.shards[pod.name])
+            or missing(turn.inputs, self.topology, pod, self.seen[pod.name])
+        ):
             return None
         return InputRef(stream, place + 1), turn
 
@@ -122,12 +125,13 @@ class Cluster:
         for facts in instants:
             former, at = at, facts[-1].at
             if self.topology.lock_step:
-                self.market(at, facts, former)
+                self.market(at, facts, at if self.topology.in_one_step else former)
                 self.settle()
                 assert self.pacer.is_settled, self.pacer.owed()
-                self.market(at, (), at)
-                self.settle()
-                assert self.pacer.is_settled, self.pacer.owed()
+                if not self.topology.in_one_step:
+                    self.market(at, (), at)
+                    self.settle()
+                    assert self.pacer.is_settled, self.pacer.owed()
             else:
                 self.market(at, facts, at)
                 for _ in range(self.chance.randrange(12)):

@@ -208,8 +208,12 @@ class Gateway:
                 facts = [*self._plan.switches(facts[0].at), *facts]
             if lock_step:
                 await self.resumed.wait()
-                await self._say(at, facts, self.watermark)
-                await self._cover()
+                if self._topology.in_one_step:
+                    await self._say(at, facts, at)
+                    await self._settled()
+                else:
+                    await self._say(at, facts, self.watermark)
+                    await self._cover()
                 continue
             await self._due(at)
             await self._say(at, facts, at)

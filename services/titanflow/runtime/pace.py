@@ -18,6 +18,7 @@ from titanflow.core.facts import Fact
 from titanflow.runtime.shard import (
     END,
     FLUSH,
+    Shard,
     provoked,
     waits_for_trade,
     waits_for_watermark,
@@ -122,6 +123,19 @@ class Pacer:
     def _owe(self, ref: InputRef, pod: Pod) -> None:
         key = (pod.name, ref.stream)
         self._owed[key] = max(self._owed.get(key, 0), ref.sequence)
+
+
+def is_ahead(turn: Turn, sequence: int, topology: Topology, shard: Shard) -> bool:
+    """Say whether *shard* must hear the trading pod on a market message before the message itself.
+
+    So it is where one message plays an instant: nobody decides on a bar before he knows his fills.
+    """
+    return (
+        topology.in_one_step
+        and bool(turn.facts)
+        and waits_for_watermark(shard.pod.stages)
+        and shard.traded < sequence
+    )
 
 
 def missing(

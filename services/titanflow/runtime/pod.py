@@ -37,7 +37,7 @@ from titanflow.core.base.errors import InvariantError
 from titanflow.core.facts import Answer, Ask, Fact, Lapse, Standing
 from titanflow.runtime.door import REFUSED, Door
 from titanflow.runtime.lease import Lease
-from titanflow.runtime.pace import missing
+from titanflow.runtime.pace import is_ahead, missing
 from titanflow.runtime.place import replace
 from titanflow.runtime.shard import GATEWAY, TRADING, Shard
 from titanflow.runtime.timing import Beside, Lag, Timing
@@ -178,11 +178,13 @@ class Host:
                     await inbox.stirred()
                     continue
                 turn = self._door.read(message)
-                if self._must_wait(turn) or (parked and parked[0][0].stream == message.stream):
+                if self._must_wait(message, turn) or (
+                    parked and parked[0][0].stream == message.stream
+                ):
                     parked.append((message, turn))
                 else:
                     await self._take(message, turn)
-                while parked and not self._must_wait(parked[0][1]):
+                while parked and not self._must_wait(*parked[0]):
                     await self._take(*parked.popleft())
         finally:
             for task in (stop, lapse):
@@ -202,11 +204,13 @@ class Host:
         write_snapshot(self._snapshots, body)
         self._since_snapshot = 0
 
-    def _must_wait(self, turn: Turn) -> bool:
-        """Say whether a watermark is ahead of what this pod has heard of others."""
-        return turn.pod == GATEWAY and bool(
-            missing(turn.inputs, self._topology, self.pod, self._seen)
-        )
+    def _must_wait(self, message: Message, turn: Turn) -> bool:
+        """Say whether a market message is ahead of what this pod has heard of others."""
+        if turn.pod != GATEWAY:
+            return False
+        if is_ahead(turn, message.sequence, self._topology, self.shard):
+            return True
+        return bool(missing(turn.inputs, self._topology, self.pod, self._seen))
 
     async def _take(self, message: Message, turn: Turn) -> None:
         """Take one input whole."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
+import uvloop
 
 from titanflow.adapters.bus.client import Bus
 from titanflow.adapters.bus.errors import Closed, Fenced, Taken
@@ -75,7 +76,7 @@ def run(session: Path, name: str, above: Above = Above()) -> int:  # noqa: B008 
     is_served = any(each.role == "serving" for each in topology.pods) and pod.role != "serving"
     plan = prepare(Path(live.settings().manifests), None, runs_graphs=not is_served)
     try:
-        asyncio.run(_Process(live, topology, pod, plan, above).run())
+        uvloop.run(_Process(live, topology, pod, plan, above).run())
     except (Fenced, Taken) as error:
         log(name, f"stops: {error}", "warning")
         return GONE

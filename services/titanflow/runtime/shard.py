@@ -149,7 +149,9 @@ class Shard:
         self._traded = {each.name: 0 for each in topology.hosting("trade")}
         """The last market message that each trading pod has answered."""
         others = {stage for each in topology.pods if each != pod for stage in each.stages}
-        self._answers_market = "trade" in pod.stages and bool(TRADING & others)
+        self._answers_market = "trade" in pod.stages and (
+            topology.in_one_step or bool(TRADING & others)
+        )
         self._market = stream_name(topology.arena, "MARKET")
         self._held: list[_Held] = []
         self._quiet: list[InputRef] = []
@@ -163,6 +165,11 @@ class Shard:
     def quiet(self) -> frozenset[InputRef]:
         """Give the inputs that were taken and that no turn has named yet."""
         return frozenset(self._quiet)
+
+    @property
+    def traded(self) -> int:
+        """Give the last market message whose answer by every trading pod was taken."""
+        return min(self._traded.values(), default=0)
 
     @property
     def asks(self) -> list[Ask]:
@@ -182,9 +189,10 @@ class Shard:
                 self._held.append(_Held(ref, turn.at, _decodable(turn)))
                 return
             self._deliver(turn.facts)
-            if self._by_trade and turn.pod in self._traded:
+            if turn.pod in self._traded:
                 self._note_traded(turn)
-                self._release_traded()
+                if self._by_trade:
+                    self._release_traded()
             return
         if turn.number == 1 and "post" in self.pod.stages:
             for entry in self.stages.post.open(turn.at):
@@ -301,12 +309,12 @@ class Shard:
         former = self._traded[turn.pod]
         market = [ref.sequence for ref in turn.inputs if ref.stream == self._market]
         self._traded[turn.pod] = max([former, *market])
-        if self._answers_all and any(held.ref.sequence in market for held in self._held):
-            self._must_answer = True
+        if self._answers_all and self._by_trade:
+            self._must_answer |= any(held.ref.sequence in market for held in self._held)
 
     def _release_traded(self) -> None:
         """Deliver the market events that every trading pod has answered."""
-        traded = min(self._traded.values())
+        traded = self.traded
         while self._held and self._held[0].ref.sequence <= traded:
             self._deliver(self._held.pop(0).facts)
 

@@ -94,6 +94,16 @@ class Topology(msgspec.Struct, frozen=True):
         """Give the contenders that decide in pods of their own, and so read copies."""
         return tuple(name for pod in self.pods for name in pod.contenders)
 
+    @property
+    def in_one_step(self) -> bool:
+        """Say whether one message plays a whole instant: in lock step, with one pod that trades.
+
+        Its one turn on the market is all that others must know before they decide. Where several
+        pods trade, or copies are made, only the gateway can tell when all has settled.
+        """
+        trading = self.hosting("trade", "gate", "post")
+        return self.lock_step and len(trading) == 1 and not self.apart
+
     def hosting(self, *stages: Stage) -> tuple[Pod, ...]:
         """Return the pods that host any of *stages*, in order."""
         return tuple(pod for pod in self.pods if set(stages) & set(pod.stages))
