@@ -37,7 +37,7 @@ def compose(shown: Shown) -> Answers:
         methods += ControlAnswers(shown.governor).methods()
     if shown.journal is not None:
         historian = JournalHistorian(shown.names, shown.journal, shown.folder)
-        methods += ExplainAnswers(historian).methods()
+        methods += ExplainAnswers(historian, shown.tiers).methods()
     return Answers(methods, closing)
 
 

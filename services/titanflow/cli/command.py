@@ -21,8 +21,10 @@ from titanflow.core.base.errors import Problem, SpecError
 from titanflow.core.base.instant import format_instant
 from titanflow.core.spec.words import KillAction, KillScope
 from titanflow.rpc.v1 import control_pb2 as control
+from titanflow.rpc.v1 import explain_pb2 as explain
 from titanflow.rpc.v1 import sessions_pb2 as sessions
 from titanflow.rpc.v1.control_pb2_grpc import ControlStub
+from titanflow.rpc.v1.explain_pb2_grpc import ExplainStub
 from titanflow.rpc.v1.sessions_pb2_grpc import SessionsStub
 from titanflow.runtime.asking import ADDRESS
 from titanflow.runtime.place import Live
@@ -133,6 +135,32 @@ class Said:
 def status_of(session: Session) -> sessions.GetStatusResponse | None:
     """Return what governance says of the session; None if it does not answer."""
     return asyncio.run(_status(_address(session)))
+
+
+def tiers_of(session: Session) -> list[dict[str, Any]]:
+    """Return in which tier each contender is, and why; nothing if governance does not answer."""
+    return [
+        {
+            "contender": each.contender,
+            "tier": each.tier,
+            "declared": each.declared,
+            "policies": list(each.policies),
+            "why": each.text,
+        }
+        for each in asyncio.run(_tiers(_address(session)))
+    ]
+
+
+async def _tiers(address: str) -> Sequence[explain.ContenderTier]:
+    if not address:
+        return ()
+    async with Client(address) as client:
+        stub = ExplainStub(client.channel)
+        try:
+            answer = await client.ask(stub.GetTiers, explain.GetTiersRequest(), STATUS_SECONDS)
+        except RefusalError:
+            return ()
+        return answer.tiers
 
 
 async def _status(address: str) -> sessions.GetStatusResponse | None:

@@ -24,6 +24,8 @@ from titanflow.core.facts import Fact, Standing
 from titanflow.runtime import session as sessions
 from titanflow.runtime.code import code_version
 from titanflow.runtime.code import version as package_version
+from titanflow.runtime.docket import docket_of
+from titanflow.runtime.docket_check import Witness
 from titanflow.runtime.journal import FACT, JournalError, Reader, decode_fact, read_head
 from titanflow.runtime.verify import Result
 from titanflow.runtime.verify import verify as verify_journal
@@ -37,7 +39,10 @@ def verify(name: str, output: Format) -> None:
     """Verify one session and end with the exit code that says what was found."""
     session = sessions.find(name)
     card = session.card()
-    finding = verify_journal(session.journal, Path(card.folder) if card.folder else None)
+    witness = Witness()
+    folder = Path(card.folder) if card.folder else None
+    finding = verify_journal(session.journal, folder, listener=witness)
+    finding = witness.judge(finding, docket_of(session.path))
     if card.digest and finding.digest and card.digest != finding.digest:
         note = f"{sessions.CARD} names another digest, {card.digest}; it was not believed"
         finding = msgspec.structs.replace(finding, notes=(*finding.notes, note))
@@ -47,6 +52,10 @@ def verify(name: str, output: Format) -> None:
         typer.echo(_verdict(session.name, finding.result, finding.facts, finding.digest))
         if finding.record >= 0:
             typer.echo(f"record {finding.record}: {finding.text}")
+        elif finding.text:
+            typer.echo(finding.text)
+        if finding.docket:
+            typer.echo(f"docket: {finding.entries} entries, chained to {finding.docket}")
     else:
         emit(msgspec.to_builtins(finding) | {"session": session.name}, output)
     raise typer.Exit(EXIT[finding.result])

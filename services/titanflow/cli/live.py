@@ -20,6 +20,8 @@ from titanflow.core.base.fixed import MINOR_PER_UNIT
 from titanflow.core.base.instant import format_date
 from titanflow.runtime import session as sessions
 from titanflow.runtime.again import Account, Again, replay_from
+from titanflow.runtime.docket import docket_of
+from titanflow.runtime.docket_check import Witness
 from titanflow.runtime.place import Live
 from titanflow.runtime.plan import Plan, prepare
 from titanflow.runtime.up import Shape, Supervisor, begin
@@ -93,7 +95,11 @@ def _tell_end(session: Session, plan: Plan) -> None:
     """Derive the ended session again, and show what it came to."""
     started = time.monotonic()
     account = Account()
-    finding = verify(session.journal, plan.folder, listener=account)
+    witness, docket = Witness(account), docket_of(session.path)
+    finding = verify(session.journal, plan.folder, listener=witness)
+    _demand(finding)
+    witness.complete(docket, say)
+    finding = witness.judge(finding, docket)
     _demand(finding)
     seconds = time.monotonic() - started
     page = session.path / "report.html"
@@ -108,7 +114,8 @@ def _tell_end(session: Session, plan: Plan) -> None:
         f"journal: {sum(outcome.facts.values())} facts from {outcome.events} events, "
         f"digest {finding.digest}\n"
         f"verified: every turn of every pod was derived again in {seconds:.1f} s; "
-        f"{outcome.checked} invariants checked, {outcome.broken} broken"
+        f"{outcome.checked} invariants checked, {outcome.broken} broken\n"
+        f"docket: {finding.entries} entries, chained to {finding.docket}"
     )
     say(f"\nreport:  {page}  (open it in a browser)")
     say("\nTry next:")
@@ -121,7 +128,8 @@ def _tell_end(session: Session, plan: Plan) -> None:
 def _demand(finding: Finding) -> None:
     """Fail unless a session was found right."""
     if finding.result is Result.MISMATCH:
-        fail(f"record {finding.record}: {finding.text}", exits.MISMATCH)
+        where = f"record {finding.record}: " if finding.record >= 0 else ""
+        fail(f"{where}{finding.text}", exits.MISMATCH)
     if finding.result is Result.TORN:
         fail(f"the journal was not closed: {finding.text}", exits.UNHEALTHY)
 
@@ -313,7 +321,7 @@ def down(*, purge: bool) -> None:
 
 def status(output: Format) -> None:
     """Show the session that runs here: pods, how far behind they are, latencies, kill switches."""
-    from titanflow.cli.command import status_of
+    from titanflow.cli.command import status_of, tiers_of
 
     found = _running()
     if found is None:
@@ -321,9 +329,14 @@ def status(output: Format) -> None:
     session, number = found
     file = Live(session.path).path / "status.json"
     states: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.exists() else {}
-    said = status_of(session)
+    said, tiers = status_of(session), tiers_of(session)
     if output is not Format.TABLE:
-        emit({"session": session.name, "pid": number, "pods": states} | _session(said), output)
+        emit(
+            {"session": session.name, "pid": number, "pods": states}
+            | _session(said)
+            | {"tiers": tiers},
+            output,
+        )
         return
     table(
         f"{session.name}: apply and publish in ms",
@@ -343,6 +356,9 @@ def status(output: Format) -> None:
     if rows:
         columns = ("From the market event", ">Count", ">p50", ">p99", ">p99.9", ">Most")
         table("the last minute, in ms", columns, rows)
+    if tiers:
+        shown = [(each["contender"], each["tier"], each["why"]) for each in tiers]
+        table("who may trade", ("Contender", "Tier", "Why"), shown)
     say(f"kill epoch {said.kill_epoch}; engaged: {', '.join(said.engaged) or 'nothing'}")
     for each in said.pods:
         if each.text:

@@ -229,6 +229,14 @@ def verify(session: SessionName = "@latest", output: Output = Format.TABLE) -> N
 
 
 @app.command()
+def docket(session: SessionName = "@latest", output: Output = Format.TABLE) -> None:
+    """Show what was asked of governance and how it was ruled: exit 0, 9 if an entry was altered."""
+    from titanflow.cli.docket import show as run
+
+    run(session, output)
+
+
+@app.command()
 def leaderboard(session: SessionName = "@latest", output: Output = Format.TABLE) -> None:
     """Show the standings of a session, as its journal holds them."""
     from titanflow.cli.inspect import leaderboard as run

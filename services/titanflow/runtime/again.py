@@ -19,7 +19,9 @@ from titanflow.core.facts import Fact, Fill, Quarantine, Split, Standing
 from titanflow.core.scoring.leaderboard import Score
 from titanflow.runtime import session as sessions
 from titanflow.runtime.chronicle import new_card
+from titanflow.runtime.docket import docket_of
 from titanflow.runtime.journal import Head, TurnRecord, Writer, facts_of, read_head
+from titanflow.runtime.place import replace
 from titanflow.runtime.plan import Plan, plan_from_head
 from titanflow.runtime.recompute import Desk, Recomputation
 from titanflow.runtime.record import FILLS_SHOWN, INCIDENTS_SHOWN, report_meta
@@ -199,4 +201,8 @@ def replay_from(source: Session, folder: Path | None) -> Again:
         return Again(finding, account, None, "")
     digest = account.writer.close()
     session.write_card(account.card(session.card(), digest))
+    kept = docket_of(source.path)
+    if kept.exists():
+        # It is no part of the journal, and pauses in it can be derived from nothing.
+        replace(docket_of(session.path), kept.read_bytes())
     return Again(finding, account, session, digest)

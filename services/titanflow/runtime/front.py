@@ -19,6 +19,7 @@ from titanflow.adapters.rpc.line_view import LineView, Vocabulary
 from titanflow.adapters.rpc.method import AnyMethod
 from titanflow.adapters.rpc.ports import Books, Governor, Names, Orders, Watchman
 from titanflow.adapters.rpc.server import Server
+from titanflow.core.governance.tiers import TierView
 from titanflow.runtime.asking import ADDRESS
 from titanflow.runtime.place import replace
 from titanflow.runtime.plan import Plan
@@ -41,6 +42,8 @@ class Shown(msgspec.Struct, frozen=True):
     """Where the session's decisions can be explained from."""
     folder: Path | None = None
     """Where the contenders' own code is."""
+    tiers: Sequence[TierView] = ()
+    """In which tier each contender is."""
 
 
 class Answers(msgspec.Struct, frozen=True):

@@ -24,10 +24,12 @@ from titanflow.adapters.bus.errors import Closed, Fenced, Taken
 from titanflow.adapters.bus.streams import Pod, Topology, seat, subject
 from titanflow.adapters.rpc.line_view import LineView
 from titanflow.core.base.errors import InvariantError, Problem, SpecError, TitanFlowError
+from titanflow.core.governance.tiers import tiers_of
 from titanflow.runtime import nats_server
 from titanflow.runtime.asking import answerer
 from titanflow.runtime.chronicle import Chronicle
 from titanflow.runtime.clock import Clock
+from titanflow.runtime.docket import open_docket
 from titanflow.runtime.front import METRICS, Answers, Compose, Front, Shown, view_of, vocabulary
 from titanflow.runtime.gateway import Gateway
 from titanflow.runtime.governance import Governance, PassOn
@@ -220,7 +222,15 @@ class _Process:
         made = self._above.pass_on
         made_up = made(gateway) if made is not None else _nobody
         governance = Governance(
-            self._parts.bus, self._topology, self._pod, vocabulary(self._plan), made_up
+            self._parts.bus,
+            self._topology,
+            self._pod,
+            vocabulary(self._plan),
+            made_up,
+            open_docket(
+                self._live.session, self._plan, lambda text: log(self._pod.name, text, "warning")
+            ),
+            self._plan.switches(0),
         )
         self._watchman.epoch = lambda: governance.epoch
         self._watchman.engaged = lambda: governance.engaged
@@ -262,6 +272,7 @@ class _Process:
             orders=view if "trade" in hosted else None,
             governor=self._parts.governance or self._clock,
             journal=Session(self._live.session).journal if is_governance else None,
+            tiers=tiers_of(self._plan.ground, self._plan.policies) if is_governance else (),
             folder=self._plan.folder,
         )
 

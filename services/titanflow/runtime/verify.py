@@ -59,6 +59,9 @@ class Finding(msgspec.Struct, frozen=True):
     record: int = -1
     text: str = ""
     notes: tuple[str, ...] = ()
+    docket: str = ""
+    """Digest of the docket's last entry, where there is a docket; compared by `docket_check`."""
+    entries: int = 0
 
 
 class Listener(Protocol):

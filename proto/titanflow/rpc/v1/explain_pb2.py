@@ -27,7 +27,7 @@ from titanflow.wire.v1 import decision_pb2 as titanflow_dot_wire_dot_v1_dot_deci
 from titanflow.wire.v1 import turn_pb2 as titanflow_dot_wire_dot_v1_dot_turn__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1etitanflow/rpc/v1/explain.proto\x12\x10titanflow.rpc.v1\x1a\x1etitanflow/wire/v1/belief.proto\x1a titanflow/wire/v1/decision.proto\x1a\x1ctitanflow/wire/v1/turn.proto\"V\n\nWhyRequest\x12\x0c\n\x02id\x18\x01 \x01(\tH\x00\x12.\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0b\x32\x1a.titanflow.rpc.v1.DecisionH\x00\x42\n\n\x08question\"9\n\x08\x44\x65\x63ision\x12\x11\n\tcontender\x18\x01 \x01(\t\x12\x0e\n\x06symbol\x18\x02 \x01(\t\x12\n\n\x02\x61t\x18\x03 \x01(\x12\"\xe3\x02\n\x0bWhyResponse\x12+\n\x07subject\x18\x01 \x01(\x0b\x32\x1a.titanflow.wire.v1.AnyFact\x12)\n\x06signal\x18\x02 \x01(\x0b\x32\x19.titanflow.wire.v1.Signal\x12)\n\x06\x62\x65lief\x18\x03 \x01(\x0b\x32\x19.titanflow.wire.v1.Belief\x12)\n\x06intent\x18\x04 \x01(\x0b\x32\x19.titanflow.wire.v1.Intent\x12+\n\x07verdict\x18\x05 \x01(\x0b\x32\x1a.titanflow.wire.v1.Verdict\x12)\n\x05\x63hain\x18\x06 \x03(\x0b\x32\x1a.titanflow.wire.v1.AnyFact\x12\x10\n\x08\x66\x65\x61tures\x18\x07 \x03(\t\x12*\n\x07lineage\x18\x08 \x03(\x0b\x32\x19.titanflow.rpc.v1.Lineage\x12\x10\n\x08sentence\x18\t \x01(\t\"&\n\x07Lineage\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t2M\n\x07\x45xplain\x12\x42\n\x03Why\x12\x1c.titanflow.rpc.v1.WhyRequest\x1a\x1d.titanflow.rpc.v1.WhyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1etitanflow/rpc/v1/explain.proto\x12\x10titanflow.rpc.v1\x1a\x1etitanflow/wire/v1/belief.proto\x1a titanflow/wire/v1/decision.proto\x1a\x1ctitanflow/wire/v1/turn.proto\"V\n\nWhyRequest\x12\x0c\n\x02id\x18\x01 \x01(\tH\x00\x12.\n\x08\x64\x65\x63ision\x18\x02 \x01(\x0b\x32\x1a.titanflow.rpc.v1.DecisionH\x00\x42\n\n\x08question\"9\n\x08\x44\x65\x63ision\x12\x11\n\tcontender\x18\x01 \x01(\t\x12\x0e\n\x06symbol\x18\x02 \x01(\t\x12\n\n\x02\x61t\x18\x03 \x01(\x12\"\xe3\x02\n\x0bWhyResponse\x12+\n\x07subject\x18\x01 \x01(\x0b\x32\x1a.titanflow.wire.v1.AnyFact\x12)\n\x06signal\x18\x02 \x01(\x0b\x32\x19.titanflow.wire.v1.Signal\x12)\n\x06\x62\x65lief\x18\x03 \x01(\x0b\x32\x19.titanflow.wire.v1.Belief\x12)\n\x06intent\x18\x04 \x01(\x0b\x32\x19.titanflow.wire.v1.Intent\x12+\n\x07verdict\x18\x05 \x01(\x0b\x32\x1a.titanflow.wire.v1.Verdict\x12)\n\x05\x63hain\x18\x06 \x03(\x0b\x32\x1a.titanflow.wire.v1.AnyFact\x12\x10\n\x08\x66\x65\x61tures\x18\x07 \x03(\t\x12*\n\x07lineage\x18\x08 \x03(\x0b\x32\x19.titanflow.rpc.v1.Lineage\x12\x10\n\x08sentence\x18\t \x01(\t\"&\n\x07Lineage\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"$\n\x0fGetTiersRequest\x12\x11\n\tcontender\x18\x01 \x01(\t\"B\n\x10GetTiersResponse\x12.\n\x05tiers\x18\x01 \x03(\x0b\x32\x1f.titanflow.rpc.v1.ContenderTier\"b\n\rContenderTier\x12\x11\n\tcontender\x18\x01 \x01(\t\x12\x0c\n\x04tier\x18\x02 \x01(\t\x12\x10\n\x08\x64\x65\x63lared\x18\x03 \x01(\t\x12\x10\n\x08policies\x18\x04 \x03(\t\x12\x0c\n\x04text\x18\x05 \x01(\t2\xa0\x01\n\x07\x45xplain\x12\x42\n\x03Why\x12\x1c.titanflow.rpc.v1.WhyRequest\x1a\x1d.titanflow.rpc.v1.WhyResponse\x12Q\n\x08GetTiers\x12!.titanflow.rpc.v1.GetTiersRequest\x1a\".titanflow.rpc.v1.GetTiersResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,6 +42,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WHYRESPONSE']._serialized_end=651
   _globals['_LINEAGE']._serialized_start=653
   _globals['_LINEAGE']._serialized_end=691
-  _globals['_EXPLAIN']._serialized_start=693
-  _globals['_EXPLAIN']._serialized_end=770
+  _globals['_GETTIERSREQUEST']._serialized_start=693
+  _globals['_GETTIERSREQUEST']._serialized_end=729
+  _globals['_GETTIERSRESPONSE']._serialized_start=731
+  _globals['_GETTIERSRESPONSE']._serialized_end=797
+  _globals['_CONTENDERTIER']._serialized_start=799
+  _globals['_CONTENDERTIER']._serialized_end=897
+  _globals['_EXPLAIN']._serialized_start=900
+  _globals['_EXPLAIN']._serialized_end=1060
 # @@protoc_insertion_point(module_scope)

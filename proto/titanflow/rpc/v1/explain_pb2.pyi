@@ -56,3 +56,29 @@ class Lineage(_message.Message):
     name: str
     value: str
     def __init__(self, name: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+
+class GetTiersRequest(_message.Message):
+    __slots__ = ("contender",)
+    CONTENDER_FIELD_NUMBER: _ClassVar[int]
+    contender: str
+    def __init__(self, contender: _Optional[str] = ...) -> None: ...
+
+class GetTiersResponse(_message.Message):
+    __slots__ = ("tiers",)
+    TIERS_FIELD_NUMBER: _ClassVar[int]
+    tiers: _containers.RepeatedCompositeFieldContainer[ContenderTier]
+    def __init__(self, tiers: _Optional[_Iterable[_Union[ContenderTier, _Mapping[str, object]]]] = ...) -> None: ...
+
+class ContenderTier(_message.Message):
+    __slots__ = ("contender", "tier", "declared", "policies", "text")
+    CONTENDER_FIELD_NUMBER: _ClassVar[int]
+    TIER_FIELD_NUMBER: _ClassVar[int]
+    DECLARED_FIELD_NUMBER: _ClassVar[int]
+    POLICIES_FIELD_NUMBER: _ClassVar[int]
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    contender: str
+    tier: str
+    declared: str
+    policies: _containers.RepeatedScalarFieldContainer[str]
+    text: str
+    def __init__(self, contender: _Optional[str] = ..., tier: _Optional[str] = ..., declared: _Optional[str] = ..., policies: _Optional[_Iterable[str]] = ..., text: _Optional[str] = ...) -> None: ...

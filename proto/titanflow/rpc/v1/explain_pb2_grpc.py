@@ -40,6 +40,11 @@ class ExplainStub:
                 request_serializer=titanflow_dot_rpc_dot_v1_dot_explain__pb2.WhyRequest.SerializeToString,
                 response_deserializer=titanflow_dot_rpc_dot_v1_dot_explain__pb2.WhyResponse.FromString,
                 _registered_method=True)
+        self.GetTiers = channel.unary_unary(
+                '/titanflow.rpc.v1.Explain/GetTiers',
+                request_serializer=titanflow_dot_rpc_dot_v1_dot_explain__pb2.GetTiersRequest.SerializeToString,
+                response_deserializer=titanflow_dot_rpc_dot_v1_dot_explain__pb2.GetTiersResponse.FromString,
+                _registered_method=True)
 
 
 class ExplainServicer:
@@ -54,6 +59,13 @@ class ExplainServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetTiers(self, request, context):
+        """In which tier contenders are, and why: who may trade. Error: NOT_FOUND for an unknown contender.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ExplainServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -61,6 +73,11 @@ def add_ExplainServicer_to_server(servicer, server):
                     servicer.Why,
                     request_deserializer=titanflow_dot_rpc_dot_v1_dot_explain__pb2.WhyRequest.FromString,
                     response_serializer=titanflow_dot_rpc_dot_v1_dot_explain__pb2.WhyResponse.SerializeToString,
+            ),
+            'GetTiers': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTiers,
+                    request_deserializer=titanflow_dot_rpc_dot_v1_dot_explain__pb2.GetTiersRequest.FromString,
+                    response_serializer=titanflow_dot_rpc_dot_v1_dot_explain__pb2.GetTiersResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -90,6 +107,33 @@ class Explain:
             '/titanflow.rpc.v1.Explain/Why',
             titanflow_dot_rpc_dot_v1_dot_explain__pb2.WhyRequest.SerializeToString,
             titanflow_dot_rpc_dot_v1_dot_explain__pb2.WhyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTiers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/titanflow.rpc.v1.Explain/GetTiers',
+            titanflow_dot_rpc_dot_v1_dot_explain__pb2.GetTiersRequest.SerializeToString,
+            titanflow_dot_rpc_dot_v1_dot_explain__pb2.GetTiersResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -32,6 +32,7 @@ from titanflow.adapters.rpc.ports import (
 )
 from titanflow.adapters.rpc.refusal import conflict, overloaded, refused, shown
 from titanflow.core.base.ident import ID_BYTES
+from titanflow.core.governance.tiers import TierView
 from titanflow.core.spec.words import KillAction as Action
 from titanflow.core.spec.words import KillScope as Scope
 from titanflow.rpc.v1 import control_pb2 as control
@@ -203,15 +204,19 @@ class ControlAnswers:
 
 
 class ExplainAnswers:
-    """The question why, over who explains."""
+    """The questions why something happened, and why somebody may trade."""
 
-    def __init__(self, historian: Historian) -> None:
+    def __init__(self, historian: Historian, tiers: Sequence[TierView] = ()) -> None:
         self._historian = historian
+        self._tiers = tiers
         self._running = 0
 
     def methods(self) -> Sequence[AnyMethod]:
         """Return what is answered."""
-        return (Method(_EXPLAIN, "Why", answer=self.why),)
+        return (
+            Method(_EXPLAIN, "Why", answer=self.why),
+            Method(_EXPLAIN, "GetTiers", answer=self.get_tiers),
+        )
 
     async def why(self, request: explain.WhyRequest, caller: Caller) -> explain.WhyResponse:  # noqa: ARG002
         """Return the story behind one decision."""
@@ -223,6 +228,31 @@ class ExplainAnswers:
             return _story(await self._historian.why(reason))
         finally:
             self._running -= 1
+
+    async def get_tiers(
+        self,
+        request: explain.GetTiersRequest,
+        caller: Caller,  # noqa: ARG002 - everybody may ask
+    ) -> explain.GetTiersResponse:
+        """Return in which tier each contender is, or one of them, and why."""
+        if request.contender:
+            check = Check()
+            check.name("contender", request.contender)
+            check.done()
+            find("contender", request.contender, self._historian.names.contenders, "contender")
+        return explain.GetTiersResponse(
+            tiers=[
+                explain.ContenderTier(
+                    contender=each.contender,
+                    tier=each.tier.value,
+                    declared=each.declared.value,
+                    policies=each.policies,
+                    text=each.text,
+                )
+                for each in self._tiers
+                if request.contender in {"", each.contender}
+            ]
+        )
 
     def _reason(self, request: explain.WhyRequest) -> Reason:
         check = Check()
