@@ -222,7 +222,7 @@ def replay(
 
 @app.command()
 def verify(session: SessionName = "@latest", output: Output = Format.TABLE) -> None:
-    """Derive a session again and compare every record: exit 0, 9 if one differs, 8 if cut short."""
+    """Derive a session again, compare record and docket: exit 0, 9 if one differs, 8 if cut off."""
     from titanflow.cli.inspect import verify as run
 
     run(session, output)
