@@ -329,7 +329,8 @@ def status(output: Format) -> None:
     session, number = found
     file = Live(session.path).path / "status.json"
     states: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.exists() else {}
-    said, tiers = status_of(session), tiers_of(session)
+    said = status_of(session)
+    tiers = tiers_of(session) if said is not None else []
     if output is not Format.TABLE:
         emit(
             {"session": session.name, "pid": number, "pods": states}
