@@ -44,7 +44,7 @@ from titanflow.runtime.place import Live
 from titanflow.wire.v1 import words_pb2
 
 DAY = 86_400
-PODS = ("gateway", "governance", "signal", "trade")
+PODS = ("gateway", "governance", "sentinel", "signal", "trade")
 ARENA = words_pb2.KILL_SCOPE_ARENA
 EFFECT_SECONDS = 1.0  # the bar is 0.25 s on a quiet machine, by `make drill ARGS=F20`
 """From a kill's request to its ruling in the record; median of a few."""
@@ -102,6 +102,7 @@ def test_every_pod_is_ready_and_lists_its_services(still: Pods) -> None:
     own = {
         "gateway": {"Control", "Sessions"},
         "governance": {"Control", "Explain", "Sessions"},
+        "sentinel": {"Sessions"},
         "signal": {"Sessions"},
         "trade": {"Portfolio", "Standings", "Sessions"},
     }

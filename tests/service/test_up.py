@@ -147,7 +147,7 @@ def test_no_process_outlives_a_killed_parent_and_the_session_goes_on(home: Path)
 
 def test_an_interrupt_pauses_and_down_purges(home: Path) -> None:
     parent = start(home, "up", "-f", "arena", "--speed", "86400")
-    until("all pods run", lambda: len(children_of(home)) == 5)
+    until("all pods run", lambda: len(children_of(home)) == 6)
     until("status", lambda: call(home, "status", "-o", "json").returncode == 0)
     assert 0 == call(home, "down").returncode
     assert 130 == parent.wait(WAIT_SECONDS)

@@ -9,7 +9,13 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Sequence
 
-from titanflow.adapters.bus.streams import Pod, Topology, stream_name, turn_sources
+from titanflow.adapters.bus.streams import (
+    Pod,
+    Topology,
+    commanded_by,
+    stream_name,
+    turn_sources,
+)
 from titanflow.adapters.codec import InputRef, Turn, decode_turn, encode_turn
 from titanflow.core.facts import Answer, Ask, Fact
 from titanflow.runtime.pace import Pacer, is_ahead, missing
@@ -77,7 +83,8 @@ class Cluster:
         """Return the next message that a pod reads from a stream, unless it must wait with it."""
         told = self.streams.get(stream, [])
         place = self.taken[pod.name].get(stream, 0)
-        sources = {GATEWAY, *(each.name for each in turn_sources(self.topology, pod))}
+        others = (*turn_sources(self.topology, pod), *commanded_by(self.topology, pod))
+        sources = {GATEWAY, *(each.name for each in others)}
         while place < len(told) and told[place].pod not in sources:
             place += 1
         self.taken[pod.name][stream] = place

@@ -69,11 +69,16 @@ def test_a_pod_that_says_nothing_is_silent_and_a_span_is_that_of_the_slowest() -
     now = [1_000]
     watchman = Watchman("s-1", TOPOLOGY, TOPOLOGY.pods, lambda: now[0])
     span = {"count": 1, "p50": 1, "p99": 2, "p999": 3, "max": 4}
-    watchman.hear("", beat("risk", watermark=70, at=80, spans={"verdict": span}))
-    watchman.hear("", b"no beat")
+    watchman.hear("tf.main.beat.risk", beat("risk", watermark=70, at=80, spans={"verdict": span}))
+    watchman.hear("tf.main.beat.risk", b"no beat")
+    # Who claims to be another is not believed: its address would be asked in the other's place.
+    watchman.hear("tf.main.beat.risk", beat("gateway", at=2**62))
     now[0] += SILENT_NS + 1
     slow = span | {"p99": 9, "p999": 9, "max": 9}
-    watchman.hear("", beat("ledger", watermark=60, at=75, spans={"entry": span, "verdict": slow}))
+    watchman.hear(
+        "tf.main.beat.ledger",
+        beat("ledger", watermark=60, at=75, spans={"entry": span, "verdict": slow}),
+    )
 
     said = watchman.session()
 

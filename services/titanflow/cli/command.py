@@ -11,7 +11,7 @@ import getpass
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from titanflow.adapters.rpc.client import Client
 from titanflow.adapters.rpc.refusal import Code, RefusalError
@@ -32,7 +32,7 @@ from titanflow.runtime.session import Session
 
 A = TypeVar("A")
 
-GOVERNANCE = "governance"
+GOVERNANCE, SENTINEL = "governance", "sentinel"
 WAIT_SECONDS = 10.0
 """How long governance is looked for: it may be starting again."""
 CALL_SECONDS = 10.0
@@ -132,9 +132,39 @@ class Said:
             emit(row, self.output)
 
 
-def status_of(session: Session) -> sessions.GetStatusResponse | None:
-    """Return what governance says of the session; None if it does not answer."""
-    return asyncio.run(_status(_address(session)))
+class Told(NamedTuple):
+    """How a session is, by those who watch it; None of who does not answer, or is not there."""
+
+    governance: sessions.GetStatusResponse | None
+    sentinel: sessions.GetStatusResponse | None
+
+    @property
+    def best(self) -> sessions.GetStatusResponse | None:
+        """Give who knows most: governance, else the sentinel."""
+        return self.governance if self.governance is not None else self.sentinel
+
+    @property
+    def by(self) -> str:
+        """Give the name of who that is; empty if nobody answers."""
+        if self.governance is not None:
+            return GOVERNANCE
+        return SENTINEL if self.sentinel is not None else ""
+
+    @property
+    def incidents(self) -> list[sessions.Incident]:
+        """Give what is wrong now; only the sentinel knows."""
+        found = self.sentinel.incidents if self.sentinel is not None else ()
+        return [each for each in found if not each.ended_at]
+
+
+def status_of(session: Session) -> Told:
+    """Return what governance and the sentinel say of the session."""
+
+    async def ask() -> Told:
+        places = (_address(session, name) for name in (GOVERNANCE, SENTINEL))
+        return Told(*await asyncio.gather(*map(_status, places)))
+
+    return asyncio.run(ask())
 
 
 def tiers_of(session: Session) -> list[dict[str, Any]]:
@@ -209,8 +239,8 @@ async def _until_answered(session: Session, question: Callable[[Client], Awaitab
         await asyncio.sleep(PAUSE_SECONDS)
 
 
-def _address(session: Session) -> str:
-    file: Path = Live(session.path).path / "pods" / GOVERNANCE / ADDRESS
+def _address(session: Session, pod: str = GOVERNANCE) -> str:
+    file: Path = Live(session.path).path / "pods" / pod / ADDRESS
     return file.read_text("ascii").strip() if file.exists() else ""
 
 

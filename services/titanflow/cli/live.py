@@ -28,6 +28,7 @@ from titanflow.runtime.up import Shape, Supervisor, begin
 from titanflow.runtime.verify import Finding, Result, verify
 
 if TYPE_CHECKING:
+    from titanflow.cli.command import Told
     from titanflow.runtime.session import Session
 
 LEADERS = 8
@@ -329,15 +330,12 @@ def status(output: Format) -> None:
     session, number = found
     file = Live(session.path).path / "status.json"
     states: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.exists() else {}
-    said = status_of(session)
-    tiers = tiers_of(session) if said is not None else []
+    told = status_of(session)
+    said = told.best
+    tiers = tiers_of(session) if told.governance is not None else []
     if output is not Format.TABLE:
-        emit(
-            {"session": session.name, "pid": number, "pods": states}
-            | _session(said)
-            | {"tiers": tiers},
-            output,
-        )
+        shown = {"session": session.name, "pid": number, "pods": states} | _session(told)
+        emit(shown | {"tiers": tiers}, output)
         return
     table(
         f"{session.name}: apply and publish in ms",
@@ -348,6 +346,8 @@ def status(output: Format) -> None:
     if said is None:
         say("governance does not answer: these are the pods' last words")
         return
+    if told.governance is None:
+        say("governance does not answer: this is what the sentinel sees")
     rows = [
         (each.span, each.count, *(f"{ns / 1e6:.2f}" for ns in
          (each.p50_ns, each.p99_ns, each.p999_ns, each.max_ns)))
@@ -360,10 +360,18 @@ def status(output: Format) -> None:
     if tiers:
         shown = [(each["contender"], each["tier"], each["why"]) for each in tiers]
         table("who may trade", ("Contender", "Tier", "Why"), shown)
-    say(f"kill epoch {said.kill_epoch}; engaged: {', '.join(said.engaged) or 'nothing'}")
+    if told.governance is not None:
+        say(f"kill epoch {said.kill_epoch}; engaged: {', '.join(said.engaged) or 'nothing'}")
+    elif said.engaged:
+        say(f"engaged by the sentinel: {', '.join(said.engaged)}")
     for each in said.pods:
         if each.text:
             say(f"{each.name} waits for {each.text}")
+    for incident in told.incidents:
+        seconds = (time.time_ns() - incident.began_at) / 1e9
+        say(
+            f"incident: {incident.pod}, {_kind(incident.kind)} for {seconds:.1f} s: {incident.text}"
+        )
 
 
 def _pod_rows(states: dict[str, Any], said: Any) -> list[list[object]]:
@@ -389,12 +397,23 @@ def _pod_rows(states: dict[str, Any], said: Any) -> list[list[object]]:
     return rows
 
 
-def _session(said: Any) -> dict[str, Any]:
-    """Return what governance says, as plain data; nothing if it does not answer."""
+def _session(told: Told) -> dict[str, Any]:
+    """Return what is said by who knows most, as plain data; `answered` means governance."""
+    said = told.best
     if said is None:
-        return {"answered": False}
+        return {"answered": False, "by": ""}
     return {
-        "answered": True,
+        "answered": told.governance is not None,
+        "by": told.by,
+        "incidents": [
+            {
+                "kind": _kind(each.kind),
+                "pod": each.pod,
+                "beganAt": each.began_at,
+                "text": each.text,
+            }
+            for each in told.incidents
+        ],
         "watermark": said.watermark,
         "killEpoch": said.kill_epoch,
         "engaged": list(said.engaged),
@@ -428,6 +447,13 @@ def _word(state: int) -> str:
     from titanflow.rpc.v1.sessions_pb2 import PodState
 
     return PodState.Name(state).removeprefix("POD_STATE_").title().replace("_", "")
+
+
+def _kind(kind: int) -> str:
+    """Return an incident's kind in a word, such as `LeaseStale`."""
+    from titanflow.rpc.v1.sessions_pb2 import IncidentKind
+
+    return IncidentKind.Name(kind).removeprefix("INCIDENT_KIND_").title().replace("_", "")
 
 
 def logs(pod: str, lines: int) -> None:

@@ -26,6 +26,8 @@ class Beat(msgspec.Struct, frozen=True, rename="camel"):
     state: str = "Running"
     waits_for: str = ""
     number: int = 0
+    said_at: int = 0
+    """When it was said, by the pod's own clock."""
     at: int = 0
     watermark: int = 0
     lag_count: int = 0

@@ -52,8 +52,14 @@ TABLE: Final = (
     Metric("bus_up", "gauge", (), "1 while there is a link"),
     Metric("kill_epoch", "gauge", (), "accepted rulings on kill switches; risk and governance"),
     Metric("kill_engaged", "gauge", ("switch",), "1 for each engaged kill switch; governance"),
-    Metric("lease_age_seconds", "gauge", (), "since the lease was renewed; risk and execution"),
+    Metric(
+        "lease_age_seconds", "gauge", (), "since the lease was renewed; who needs or watches it"
+    ),
     Metric("lease_stale", "gauge", (), "1 while nothing passes for want of a lease"),
+    Metric(
+        "incidents_open", "gauge", ("kind", "about"), "1 for what is wrong with a pod; sentinel"
+    ),
+    Metric("incidents", "counter", ("kind",), "incidents that began; sentinel"),
     Metric("market_events", "counter", (), "market events published; gateway"),
     Metric("market_paused", "gauge", (), "1 while the market is paused; gateway"),
     Metric("journal_turns", "counter", (), "turns written to the journal; who writes it"),

@@ -21,7 +21,7 @@ import uvloop
 
 from titanflow.adapters.bus.client import Bus
 from titanflow.adapters.bus.errors import Closed, Fenced, Taken
-from titanflow.adapters.bus.streams import Pod, Topology, seat, subject
+from titanflow.adapters.bus.streams import COMMANDS, Pod, Topology, seat, subject
 from titanflow.adapters.rpc.line_view import LineView
 from titanflow.core.base.errors import InvariantError, Problem, SpecError, TitanFlowError
 from titanflow.core.governance.tiers import tiers_of
@@ -40,6 +40,7 @@ from titanflow.runtime.place import Live, replace
 from titanflow.runtime.plan import Plan, prepare
 from titanflow.runtime.pod import Host
 from titanflow.runtime.recompute import head_of
+from titanflow.runtime.sentinel import Sentinel
 from titanflow.runtime.session import Session
 from titanflow.runtime.shard import GATEWAY, Shard
 from titanflow.runtime.telling import Parts, Servant, beat_of, count_start, numbers_of
@@ -124,7 +125,7 @@ class _Process:
             may_lose=pod.role == "gateway",
         )
         self._parts = Parts(pod, bus, live.pod(pod), starts=count_start(live.pod(pod)))
-        told = topology.pods if pod.role == "governance" else (pod,)
+        told = topology.pods if pod.role in COMMANDS else (pod,)
         self._watchman = Watchman(live.session.name, topology, told)
 
     async def run(self) -> None:
@@ -151,6 +152,10 @@ class _Process:
         stop = asyncio.create_task(self._stopping.wait())
         try:
             await self._until_done(tasks, beat, closed, stop)
+            # Who has ended is not missing.
+            self._parts.stopping = True
+            await self._say_beat(subject(self._topology.arena, "beat", self._pod.name))
+            await asyncio.sleep(0)  # the link writes at the end of the loop's round
         finally:
             for task in (beat, closed, stop, *tasks):
                 task.cancel()
@@ -210,8 +215,9 @@ class _Process:
                 shard = Shard(self._pod, self._topology, self._plan)
                 self._view = view_of(shard, self._pod, self._plan)
                 return self._stages(shard)
-            case _:
-                return self._idle()
+            case "sentinel":
+                parts.sentinel = self._sentinel()
+                return parts.sentinel.run(self._stopping, self._waits_for)
 
     def _governance(self) -> Governance:
         """Return what takes commands; a pause goes to where the gateway said that it listens."""
@@ -239,6 +245,18 @@ class _Process:
             self._watchman.lease_until = lambda: self._beat_at + lease_ns
         return governance
 
+    def _sentinel(self) -> Sentinel:
+        """Return what watches the others; it knows of switches and of the lease what it sees."""
+        sentinel = Sentinel(self._parts.bus, self._topology, self._pod)
+        watchman, topology = self._watchman, self._topology
+        watchman.incidents = lambda: sentinel.incidents
+        watchman.engaged = lambda: sentinel.engaged
+        if topology.leases:
+            heard = next(each.name for each in topology.pods if each.role == "governance")
+            lease_ns = int(LEASE_SECONDS * 1e9)
+            watchman.lease_until = lambda: watchman.heard_at(heard) + lease_ns
+        return sentinel
+
     _beat_at = 0
     """When this pod's last beat went out, ns UTC."""
 
@@ -252,7 +270,7 @@ class _Process:
             return  # it has a server of its own
         parts.front = Front(parts.folder, self._above.compose(self._shown()))
         parts.front.wait_for("bus", "a link to the NATS server")
-        if self._pod.stages or self._pod.role == "governance":
+        if self._pod.stages or self._pod.role in COMMANDS:
             parts.front.wait_for("work", "its work to begin")
         await parts.front.start()
         parts.front.health.started()
@@ -328,9 +346,6 @@ class _Process:
         )
         await self._parts.servant.run(self._stopping)
 
-    async def _idle(self) -> None:
-        await self._stopping.wait()
-
     async def _lease(self) -> Lease | None:
         """Return the lease that this pod must see fresh; None where the topology has none."""
         if not self._topology.leases:
@@ -352,19 +367,24 @@ class _Process:
         log(self._pod.name, "the journal is closed", digest=digest)
 
     async def _beat(self) -> None:
-        """Tell four times a second how it goes; governance hears the others too."""
+        """Tell four times a second how it goes; governance and sentinel hear the others too."""
         place = subject(self._topology.arena, "beat", self._pod.name)
-        if self._pod.role == "governance":
+        if self._pod.role in COMMANDS:
             await self._parts.bus.hear(subject(self._topology.arena, "beat", "*"), self._hear)
         while True:
-            said = json.dumps(beat_of(self._parts)).encode()
-            await self._parts.bus.beat(place, said)
-            self._beat_at = time.time_ns()
-            self._watchman.hear(place, said)
+            await self._say_beat(place)
             await asyncio.sleep(BEAT_SECONDS)
+
+    async def _say_beat(self, place: str) -> None:
+        said = json.dumps(beat_of(self._parts)).encode()
+        await self._parts.bus.beat(place, said)
+        self._beat_at = time.time_ns()
+        self._watchman.hear(place, said)
 
     def _hear(self, heard: str, data: bytes) -> None:
         self._watchman.hear(heard, data)
+        if self._parts.sentinel is not None:
+            self._parts.sentinel.hear(heard, data)
         if self._parts.governance is not None:
             self._parts.governance.at = max(self._parts.governance.at, self._watchman.at)
 

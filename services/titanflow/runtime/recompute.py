@@ -4,7 +4,7 @@ Each pod of the head's topology stands up again as the same state machine (`shar
 given its inputs in the order in which its own turns name them. What it then says must be what the
 journal says, byte by byte. Beliefs, which are not recorded, travel between the pods anew; answers
 of models are recorded and taken from there; market events are compared with their source. The
-commands of governance are inputs, taken as they stand.
+commands of governance and of the sentinel are inputs, taken as they stand, if they may give them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from titanflow.adapters.codec import InputRef, Turn
 from titanflow.core.base.errors import InvariantError, TitanFlowError
 from titanflow.core.facts import Answer, Fact, KillSwitch, Lapse
 from titanflow.runtime.describe import difference
-from titanflow.runtime.door import REFUSED, refused
+from titanflow.runtime.door import REFUSED, is_bounded, may_command, refused
 from titanflow.runtime.journal import (
     FACT,
     TURN,
@@ -110,9 +110,10 @@ class Recomputation:
     def __init__(self, plan: Plan, topology: Topology, source: Iterator[Fact] | None) -> None:
         self.topology = topology
         self.desks = {pod.name: Desk(pod, topology, plan) for pod in topology.pods if pod.stages}
-        self._commands = {pod.name: 0 for pod in topology.pods if pod.role in COMMANDS}
+        self._commanders = {pod.name: pod for pod in topology.pods if pod.role in COMMANDS}
+        self._commands = dict.fromkeys(self._commanders, 0)
         """The last turn of each pod that commands."""
-        self._apart = {pod.name: pod for pod in topology.pods if pod.contenders}
+        self._bounded = {pod.name: pod for pod in topology.pods if is_bounded(pod)}
         """Whose messages may have been refused."""
         self._source = source
         self._first = deque[Fact]()
@@ -128,10 +129,10 @@ class Recomputation:
         ref = InputRef(record.stream, record.sequence)
         if record.pod == GATEWAY:
             turn = self._from_market(record, facts)
-        elif record.pod in self._commands:
+        elif record.number == REFUSED and record.pod in self._bounded:
+            turn = refused(self._bounded[record.pod])
+        elif record.pod in self._commanders:
             turn = self._from_commander(record, facts)
-        elif record.number == REFUSED and record.pod in self._apart:
-            turn = refused(self._apart[record.pod])
         else:
             turn = self._from_pod(record, facts)
         found = record_of(ref, turn)
@@ -179,15 +180,15 @@ class Recomputation:
     def _from_commander(self, record: TurnRecord, facts: tuple[Fact, ...]) -> Turn:
         """Return a command, as it was given.
 
-        Raises: Differs if it is none, or one is missing before it.
+        Raises: Differs if it is none that this pod may give, or one is missing before it.
         """
         self._commands[record.pod] += 1
         number = self._commands[record.pod]
         if record.number != number:
             raise Differs(f"turn {number} of {record.pod} is missing before it")
         for place, fact in enumerate(facts):
-            if not isinstance(fact, KillSwitch):
-                raise Differs(f"{record.pod} may not say a {type(fact).__name__}", place)
+            if not may_command(self._commanders[record.pod], fact):
+                raise Differs(f"{record.pod} may not say this {type(fact).__name__}", place)
         if record.stream != stream_name(self.topology.arena, "CONTROL"):
             raise Differs(f"{record.pod} does not speak on {record.stream}")
         return Turn(record.pod, record.number, record.at, (), facts, record.watermark)

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from titanflow.adapters.bus.client import Bus
 from titanflow.adapters.bus.streams import Pod
+from titanflow.adapters.rpc.ports import IncidentKind
 from titanflow.runtime.chronicle import Chronicle
 from titanflow.runtime.code import code_version, version
 from titanflow.runtime.front import Front
@@ -27,6 +28,7 @@ from titanflow.runtime.metrics import (
     of_meter,
 )
 from titanflow.runtime.pod import Host
+from titanflow.runtime.sentinel import Sentinel
 from titanflow.runtime.shard import END
 from titanflow.runtime.watchman import services_of
 
@@ -61,6 +63,7 @@ class Parts:
     host: Host | None = None
     gateway: Gateway | None = None
     governance: Governance | None = None
+    sentinel: Sentinel | None = None
     chronicle: Chronicle | None = None
     servant: Servant | None = None
     lease: Lease | None = None
@@ -86,6 +89,7 @@ def beat_of(parts: Parts) -> dict[str, object]:
         "counters": vars(parts.bus.counters),
         "state": "Running",
         "waitsFor": "",
+        "saidAt": time.time_ns(),
         "startedAt": parts.started_at,
         "starts": parts.starts,
         "code": code_version(),
@@ -102,6 +106,8 @@ def beat_of(parts: Parts) -> dict[str, object]:
         said |= parts.servant.state()
     if parts.governance is not None:
         said |= {"number": parts.governance.number, "at": parts.governance.at}
+    if parts.sentinel is not None:
+        said |= {"number": parts.sentinel.number, "at": parts.sentinel.at}
     if parts.gateway is not None:
         gateway = parts.gateway
         said |= {"number": gateway.number, "at": gateway.at, "events": gateway.published}
@@ -158,6 +164,8 @@ def numbers_of(parts: Parts) -> Iterator[tuple[str, Values]]:
         yield "turns", {(): parts.governance.number}
         yield "kill_epoch", {(): parts.governance.epoch}
         yield "kill_engaged", {(switch,): 1 for switch in parts.governance.engaged}
+    if parts.sentinel is not None:
+        yield from _numbers_of_sentinel(parts.sentinel)
     if parts.chronicle is not None:
         yield "journal_turns", {(): parts.chronicle.turns}
 
@@ -175,6 +183,17 @@ def _numbers_of_host(host: Host) -> Iterator[tuple[str, Values]]:
     yield "consumer_lag_seconds", {(name,): lag.age_ns(now) / 1e9 for name, lag in lags.items()}
     if "gate" in host.pod.stages:
         yield "kill_epoch", {(): host.shard.stages.gate.kill_epoch}
+
+
+def _numbers_of_sentinel(sentinel: Sentinel) -> Iterator[tuple[str, Values]]:
+    yield "turns", {(): sentinel.number}
+    watch = sentinel.watch
+    if watch is None:
+        return
+    yield "lease_age_seconds", {(): sentinel.lease_age_seconds}
+    yield "lease_stale", {(): watch.is_stale}
+    yield "incidents_open", {(each.kind.value, each.pod): 1 for each in watch.open}
+    yield "incidents", {(kind.value,): watch.begun[kind] for kind in IncidentKind}
 
 
 def _time(watermark: int, at: int) -> int:

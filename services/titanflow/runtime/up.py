@@ -29,6 +29,7 @@ from titanflow.core.base.errors import AdapterError, InvariantError
 from titanflow.runtime import nats_server
 from titanflow.runtime import session as sessions
 from titanflow.runtime.chronicle import new_card
+from titanflow.runtime.door import SENTINEL
 from titanflow.runtime.place import Live, Settings, replace
 from titanflow.runtime.plan import Plan
 from titanflow.runtime.process import DONE, GONE
@@ -55,7 +56,8 @@ def shape(
 
     Colocated has the fewest hops; split has a pod for each stage; apart has one for each contender,
     which then reads the market, beliefs and its own facts only; whole has one for everything.
-    At a speed governance's lease is needed; in lock step there is no clock that it could fit.
+    At a speed governance's lease is needed, and a sentinel that watches it; in lock step there is
+    no clock that they could fit.
     Where contenders ask *models*, there is a pod that serves them.
     """
     pods: tuple[Pod, ...] = {
@@ -84,6 +86,8 @@ def shape(
         ),
     }[kind]
     roles = [Pod(GATEWAY, role="gateway"), Pod("governance", role="governance")]
+    if not lock_step:
+        roles.append(Pod(SENTINEL, role="sentinel"))
     if models:
         roles.append(Pod("serving", role="serving"))
     return check(

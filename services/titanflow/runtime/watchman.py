@@ -1,6 +1,7 @@
 """How is a session? What its pods said of themselves last, and since when they say nothing.
 
-Governance keeps one that hears everybody; any other pod has one that knows itself only.
+Governance and the sentinel keep one that hears everybody; any other pod has one that knows itself
+only. Whose a heartbeat is, its subject says: there the server lets only that pod speak.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from titanflow.adapters.bus.streams import Pod, Topology
-from titanflow.adapters.rpc.ports import PodState, PodView, SessionView, Span
+from titanflow.adapters.rpc.ports import Incident, PodState, PodView, SessionView, Span
 from titanflow.runtime.beat import Beat, read_beat
 from titanflow.runtime.timing import LINE
 
@@ -42,19 +43,28 @@ class Watchman:
         self, session: str, topology: Topology, pods: tuple[Pod, ...], clock: Clock = time.time_ns
     ) -> None:
         self.at = 0
-        """Latest event time that any pod told."""
+        """Latest event time that any pod told which is not a contender's own."""
         self.epoch: Callable[[], int] = lambda: 0
         self.engaged: Callable[[], tuple[str, ...]] = tuple
         self.lease_until: Callable[[], int] = lambda: 0
+        self.incidents: Callable[[], tuple[Incident, ...]] = tuple
+        self._strange = {pod.name for pod in topology.pods if pod.contenders}
         self._session, self._topology, self._pods, self._clock = session, topology, pods, clock
         self._heard: dict[str, tuple[int, Beat]] = {}
 
-    def hear(self, _subject: str, data: bytes) -> None:
-        """Take one heartbeat."""
+    def hear(self, subject: str, data: bytes) -> None:
+        """Take one heartbeat, if it is that of the pod whose subject it came on."""
         beat = read_beat(data)
-        if beat is not None:
-            self._heard[beat.pod] = (self._clock(), beat)
+        if beat is None or beat.pod != subject.rpartition(".")[2]:
+            return
+        self._heard[beat.pod] = (self._clock(), beat)
+        if beat.pod not in self._strange:
             self.at = max(self.at, beat.at)
+
+    def heard_at(self, pod: str) -> int:
+        """Return when a pod was heard last, ns UTC; 0 if it was not."""
+        heard = self._heard.get(pod)
+        return heard[0] if heard is not None else 0
 
     def address(self, pod: str) -> str:
         """Return where a pod listens, as it said last; empty if it did not."""
@@ -72,6 +82,7 @@ class Watchman:
             self.lease_until(),
             tuple(self._pod(pod) for pod in self._pods),
             self._spans(),
+            self.incidents(),
         )
 
     def _watermark(self) -> int:

@@ -24,23 +24,27 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftitanflow/rpc/v1/sessions.proto\x12\x10titanflow.rpc.v1\"\x12\n\x10GetStatusRequest\"\xd9\x01\n\x11GetStatusResponse\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\r\n\x05\x61rena\x18\x02 \x01(\t\x12\x11\n\twatermark\x18\x03 \x01(\x12\x12\x12\n\nkill_epoch\x18\x04 \x01(\x12\x12\x0f\n\x07\x65ngaged\x18\x05 \x03(\t\x12\x13\n\x0blease_until\x18\x06 \x01(\x12\x12)\n\x04pods\x18\x07 \x03(\x0b\x32\x1b.titanflow.rpc.v1.PodStatus\x12,\n\tlatencies\x18\x08 \x03(\x0b\x32\x19.titanflow.rpc.v1.Latency\"\xe9\x01\n\tPodStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06stages\x18\x02 \x03(\t\x12)\n\x05state\x18\x03 \x01(\x0e\x32\x1a.titanflow.rpc.v1.PodState\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x0c\n\x04turn\x18\x05 \x01(\x04\x12\x11\n\twatermark\x18\x06 \x01(\x12\x12\x11\n\tlag_count\x18\x07 \x01(\x04\x12\x0e\n\x06lag_ns\x18\x08 \x01(\x12\x12\x0f\n\x07\x62\x65\x61t_at\x18\t \x01(\x12\x12\x12\n\nstarted_at\x18\n \x01(\x12\x12\x0e\n\x06starts\x18\x0b \x01(\r\x12\x0c\n\x04\x63ode\x18\x0c \x01(\t\"g\n\x07Latency\x12\x0c\n\x04span\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x04\x12\x0e\n\x06p50_ns\x18\x03 \x01(\x12\x12\x0e\n\x06p99_ns\x18\x04 \x01(\x12\x12\x0f\n\x07p999_ns\x18\x05 \x01(\x12\x12\x0e\n\x06max_ns\x18\x06 \x01(\x12*\xb3\x01\n\x08PodState\x12\x19\n\x15POD_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12POD_STATE_STARTING\x10\x01\x12\x19\n\x15POD_STATE_CATCHING_UP\x10\x02\x12\x15\n\x11POD_STATE_RUNNING\x10\x03\x12\x16\n\x12POD_STATE_DRAINING\x10\x04\x12\x14\n\x10POD_STATE_SILENT\x10\x05\x12\x14\n\x10POD_STATE_FAILED\x10\x06\x32`\n\x08Sessions\x12T\n\tGetStatus\x12\".titanflow.rpc.v1.GetStatusRequest\x1a#.titanflow.rpc.v1.GetStatusResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ftitanflow/rpc/v1/sessions.proto\x12\x10titanflow.rpc.v1\"\x12\n\x10GetStatusRequest\"\x88\x02\n\x11GetStatusResponse\x12\x0f\n\x07session\x18\x01 \x01(\t\x12\r\n\x05\x61rena\x18\x02 \x01(\t\x12\x11\n\twatermark\x18\x03 \x01(\x12\x12\x12\n\nkill_epoch\x18\x04 \x01(\x12\x12\x0f\n\x07\x65ngaged\x18\x05 \x03(\t\x12\x13\n\x0blease_until\x18\x06 \x01(\x12\x12)\n\x04pods\x18\x07 \x03(\x0b\x32\x1b.titanflow.rpc.v1.PodStatus\x12,\n\tlatencies\x18\x08 \x03(\x0b\x32\x19.titanflow.rpc.v1.Latency\x12-\n\tincidents\x18\t \x03(\x0b\x32\x1a.titanflow.rpc.v1.Incident\"\xe9\x01\n\tPodStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06stages\x18\x02 \x03(\t\x12)\n\x05state\x18\x03 \x01(\x0e\x32\x1a.titanflow.rpc.v1.PodState\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x0c\n\x04turn\x18\x05 \x01(\x04\x12\x11\n\twatermark\x18\x06 \x01(\x12\x12\x11\n\tlag_count\x18\x07 \x01(\x04\x12\x0e\n\x06lag_ns\x18\x08 \x01(\x12\x12\x0f\n\x07\x62\x65\x61t_at\x18\t \x01(\x12\x12\x12\n\nstarted_at\x18\n \x01(\x12\x12\x0e\n\x06starts\x18\x0b \x01(\r\x12\x0c\n\x04\x63ode\x18\x0c \x01(\t\"g\n\x07Latency\x12\x0c\n\x04span\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\x04\x12\x0e\n\x06p50_ns\x18\x03 \x01(\x12\x12\x0e\n\x06p99_ns\x18\x04 \x01(\x12\x12\x0f\n\x07p999_ns\x18\x05 \x01(\x12\x12\x0e\n\x06max_ns\x18\x06 \x01(\x12\"w\n\x08Incident\x12,\n\x04kind\x18\x01 \x01(\x0e\x32\x1e.titanflow.rpc.v1.IncidentKind\x12\x0b\n\x03pod\x18\x02 \x01(\t\x12\x10\n\x08\x62\x65gan_at\x18\x03 \x01(\x12\x12\x10\n\x08\x65nded_at\x18\x04 \x01(\x12\x12\x0c\n\x04text\x18\x05 \x01(\t*\xb3\x01\n\x08PodState\x12\x19\n\x15POD_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12POD_STATE_STARTING\x10\x01\x12\x19\n\x15POD_STATE_CATCHING_UP\x10\x02\x12\x15\n\x11POD_STATE_RUNNING\x10\x03\x12\x16\n\x12POD_STATE_DRAINING\x10\x04\x12\x14\n\x10POD_STATE_SILENT\x10\x05\x12\x14\n\x10POD_STATE_FAILED\x10\x06*\xd4\x01\n\x0cIncidentKind\x12\x1d\n\x19INCIDENT_KIND_UNSPECIFIED\x10\x00\x12\x18\n\x14INCIDENT_KIND_SILENT\x10\x01\x12\x1d\n\x19INCIDENT_KIND_LEASE_STALE\x10\x02\x12\x1c\n\x18INCIDENT_KIND_RESTARTING\x10\x03\x12\x17\n\x13INCIDENT_KIND_STUCK\x10\x04\x12\x1d\n\x19INCIDENT_KIND_CLOCK_AHEAD\x10\x05\x12\x16\n\x12INCIDENT_KIND_DEAF\x10\x06\x32`\n\x08Sessions\x12T\n\tGetStatus\x12\".titanflow.rpc.v1.GetStatusRequest\x1a#.titanflow.rpc.v1.GetStatusResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'titanflow.rpc.v1.sessions_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PODSTATE']._serialized_start=635
-  _globals['_PODSTATE']._serialized_end=814
+  _globals['_PODSTATE']._serialized_start=803
+  _globals['_PODSTATE']._serialized_end=982
+  _globals['_INCIDENTKIND']._serialized_start=985
+  _globals['_INCIDENTKIND']._serialized_end=1197
   _globals['_GETSTATUSREQUEST']._serialized_start=53
   _globals['_GETSTATUSREQUEST']._serialized_end=71
   _globals['_GETSTATUSRESPONSE']._serialized_start=74
-  _globals['_GETSTATUSRESPONSE']._serialized_end=291
-  _globals['_PODSTATUS']._serialized_start=294
-  _globals['_PODSTATUS']._serialized_end=527
-  _globals['_LATENCY']._serialized_start=529
-  _globals['_LATENCY']._serialized_end=632
-  _globals['_SESSIONS']._serialized_start=816
-  _globals['_SESSIONS']._serialized_end=912
+  _globals['_GETSTATUSRESPONSE']._serialized_end=338
+  _globals['_PODSTATUS']._serialized_start=341
+  _globals['_PODSTATUS']._serialized_end=574
+  _globals['_LATENCY']._serialized_start=576
+  _globals['_LATENCY']._serialized_end=679
+  _globals['_INCIDENT']._serialized_start=681
+  _globals['_INCIDENT']._serialized_end=800
+  _globals['_SESSIONS']._serialized_start=1199
+  _globals['_SESSIONS']._serialized_end=1295
 # @@protoc_insertion_point(module_scope)

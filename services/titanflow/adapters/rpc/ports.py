@@ -277,6 +277,27 @@ class Span(msgspec.Struct, frozen=True):
     max_ns: int
 
 
+class IncidentKind(StrEnum):
+    """What may be wrong with a pod."""
+
+    SILENT = "Silent"
+    LEASE_STALE = "LeaseStale"
+    RESTARTING = "Restarting"
+    STUCK = "Stuck"
+    CLOCK_AHEAD = "ClockAhead"
+    DEAF = "Deaf"
+
+
+class Incident(msgspec.Struct, frozen=True):
+    """Something that is wrong with a pod. Instants in ns UTC; `ended_at` is 0 while it goes on."""
+
+    kind: IncidentKind
+    pod: str
+    began_at: int
+    ended_at: int
+    text: str
+
+
 class SessionView(msgspec.Struct, frozen=True):
     """How a session is."""
 
@@ -288,6 +309,8 @@ class SessionView(msgspec.Struct, frozen=True):
     lease_until: int
     pods: tuple[PodView, ...]
     spans: tuple[Span, ...]
+    incidents: tuple[Incident, ...] = ()
+    """What is wrong, then what was lately, the latest first."""
 
 
 class Watchman(Protocol):

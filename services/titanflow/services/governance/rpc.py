@@ -23,6 +23,7 @@ from titanflow.adapters.rpc.ports import (
     Command,
     Governor,
     Historian,
+    Incident,
     PodView,
     Reason,
     Ruling,
@@ -314,6 +315,7 @@ class SessionAnswers:
                 )
                 for span in found.spans
             ],
+            incidents=[_incident(incident) for incident in found.incidents],
         )
 
 
@@ -331,6 +333,16 @@ def _pod(pod: PodView) -> sessions.PodStatus:
         started_at=pod.started_at,
         starts=pod.starts,
         code=pod.code,
+    )
+
+
+def _incident(incident: Incident) -> sessions.Incident:
+    return sessions.Incident(
+        kind=f"INCIDENT_KIND_{incident.kind.name}",
+        pod=incident.pod,
+        began_at=incident.began_at,
+        ended_at=incident.ended_at,
+        text=incident.text,
     )
 
 
