@@ -5,54 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from docket_kit import FIRST, STREAM, ident, request, ruled_on, ruling, written
 
 from titanflow.core.base.errors import AdapterError
-from titanflow.core.base.ident import NO_ID, Id
-from titanflow.core.facts import KillRuling, KillSwitch
 from titanflow.core.governance.docket import (
     DocketError,
     DocketKind,
-    Matter,
     encode,
     opened,
     ruled,
     verify,
 )
-from titanflow.core.spec.words import KillAction, KillScope
 from titanflow.runtime import docket as module
 from titanflow.runtime.docket import Docket, entries_of
-
-FIRST = opened("main", "d" * 64, ())
-STREAM = "TF_main_ORDER"
-
-
-def ident(number: int) -> Id:
-    return Id(number.to_bytes(16, "little"))
-
-
-def request(number: int, *, engaged: bool = True, by: str = "ada") -> KillSwitch:
-    return KillSwitch(
-        ident(number), NO_ID, 5, 5, KillScope.CONTENDER, "dice", engaged, ("AAA", "BBB"),
-        KillAction.FLATTEN, "a drill", by, f"t{number}",
-    )  # fmt: skip
-
-
-def ruling(asked: KillSwitch, number: int, *, accepted: bool = True, text: str = "") -> KillRuling:
-    return KillRuling(
-        ident(number), asked.id, 7, 7, asked.scope, asked.name, accepted, asked.engaged,
-        text or asked.reason, number,
-    )  # fmt: skip
-
-
-def ruled_on(number: int, sequence: int, *, engaged: bool = True, accepted: bool = True) -> Matter:
-    asked = request(number, engaged=engaged)
-    return ruled(asked, ruling(asked, number + 100, accepted=accepted), STREAM, sequence)
-
-
-def written(path: Path) -> None:
-    with Docket(path, FIRST, print) as docket:
-        docket.append(ruled_on(1, 10))
-        docket.append(ruled_on(2, 12, engaged=False, accepted=False))
 
 
 def test_a_docket_goes_on_where_it_was(tmp_path: Path) -> None:
