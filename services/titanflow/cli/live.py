@@ -358,8 +358,8 @@ def status(output: Format) -> None:
         columns = ("From the market event", ">Count", ">p50", ">p99", ">p99.9", ">Most")
         table("the last minute, in ms", columns, rows)
     if tiers:
-        shown = [(each["contender"], each["tier"], each["why"]) for each in tiers]
-        table("who may trade", ("Contender", "Tier", "Why"), shown)
+        rows = [(each["contender"], each["tier"], each["why"]) for each in tiers]
+        table("who may trade", ("Contender", "Tier", "Why"), rows)
     if told.governance is not None:
         say(f"kill epoch {said.kill_epoch}; engaged: {', '.join(said.engaged) or 'nothing'}")
     elif said.engaged:
