@@ -20,6 +20,8 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -58,8 +60,10 @@ HOSTILE_RATE: Final = 20.0
 """Requests in a second to a bundle that was let through."""
 RATIO_MAX: Final = 1.25
 CONTAINED_SECONDS: Final = 1.0
+CONTAINED: Final = "let through: contained"
+HONEST: Final = "honest"
 LET_THROUGH: Final = {
-    "loop": loop_forever, "16 GB": sixteen_gigabytes, "NaN": not_a_number, "honest": graph_bytes,
+    "loop": loop_forever, "16 GB": sixteen_gigabytes, "NaN": not_a_number, HONEST: graph_bytes,
 }  # fmt: skip
 
 
@@ -101,7 +105,7 @@ async def take(folder: Path, path: Path) -> tuple[float, str]:
     return time.perf_counter() - begun, said.step
 
 
-async def nag(client: Client, name: str) -> float:
+async def nag(client: Client, name: str, seconds: float) -> float:
     """Ask a bundle that was let through at a rate; return the longest time to an answer."""
     stub, taken = GRPCInferenceServiceStub(client.channel), [0.0]
     asked = inference.ModelInferRequest(model_name=name)
@@ -116,23 +120,54 @@ async def nag(client: Client, name: str) -> float:
 
     begun = time.perf_counter()
     async with asyncio.TaskGroup() as group:
-        for number in range(int(HALF_SECONDS * HOSTILE_RATE)):
+        for number in range(int(seconds * HOSTILE_RATE)):
             await asyncio.sleep(max(0.0, begun + number / HOSTILE_RATE - time.perf_counter()))
             group.create_task(one())
     return max(taken)
 
 
+@dataclass(frozen=True)
+class Found:
+    """What became of one kind; times of the others are medians of the rounds, in ms."""
+
+    kind: str
+    step: str
+    """The step that refused it; for one that was let through, `contained`."""
+    longest: float
+    """Seconds until it was refused, or until its longest call was answered."""
+    late: float
+    """The others' p99 beside it."""
+    control: float
+    """The others' p99 beside nothing of the kind."""
+    ratio: float
+
+    @property
+    def misses(self) -> bool:
+        """Say whether a bar was missed."""
+        return self.ratio > RATIO_MAX or self.longest > CONTAINED_SECONDS or not self.step
+
+    def line(self) -> str:
+        """Return one line for people."""
+        how = self.step if self.step == CONTAINED else f"refused at step {self.step}"
+        return (
+            f"{self.kind:>16}: {how:<32} in {self.longest:5.3f} s at most; others' p99 "
+            f"{self.late:6.2f} ms, control {self.control:6.2f} ms, ratio {self.ratio:5.3f}"
+            f"{'  MISSED' if self.misses else ''}"
+        )
+
+
 class Arena:
     """The others, and what is thrown at the pod beside them."""
 
-    def __init__(self, client: Client, nagging: Client, folder: Path) -> None:
+    def __init__(self, client: Client, nagging: Client, folder: Path, seconds: float) -> None:
         self._others, self._nagging, self._folder = Callers(client, subject()), nagging, folder
+        self._seconds = seconds
         self.failed = 0
 
     async def half(self) -> float:
         """Return the others' p99 in ms, whatever else happens."""
         self._others.refused.clear()
-        await self._others.opened(RATE, HALF_SECONDS)
+        await self._others.opened(RATE, self._seconds)
         self.failed += len(self._others.refused)
         return self._others.quantile(0.99)
 
@@ -144,21 +179,19 @@ class Arena:
 
     async def asked(self, name: str) -> tuple[float, float, str]:
         """Return the others' p99 while a bundle that was let through is asked."""
-        nagging = asyncio.create_task(nag(self._nagging, name))
+        nagging = asyncio.create_task(nag(self._nagging, name, self._seconds))
         late = await self.half()
-        return late, await nagging, "contained"
+        return late, await nagging, CONTAINED
 
 
-async def compare(
-    arena: Arena, kind: str, path: Path | None
-) -> tuple[float, float, float, float, str]:
-    """Return the median ratio of p99, both medians, the longest time, and what became of it."""
-    ratios, controls, lates, times, outcome = [], [], [], [], ""
-    for number in range(ROUNDS):
+async def compare(arena: Arena, kind: str, path: Path | None, rounds: int) -> Found:
+    """Return what became of one kind: wished for from a path, or asked because it was let in."""
+    ratios, controls, lates, times, step = [], [], [], [], ""
+    for number in range(rounds):
         told: dict[str, tuple[float, float, str]] = {}
         for half in ("control", "hostile") if number % 2 else ("hostile", "control"):
             if path is None:
-                told[half] = await arena.asked("honest" if half == "control" else kind)
+                told[half] = await arena.asked(HONEST if half == "control" else kind)
             elif half == "control":
                 told[half] = await arena.half(), 0.0, ""
             else:
@@ -167,31 +200,23 @@ async def compare(
         lates.append(told["hostile"][0])
         ratios.append(lates[-1] / controls[-1])
         times.append(told["hostile"][1])
-        outcome = told["hostile"][2]
+        step = told["hostile"][2]
     median = statistics.median
-    return median(ratios), median(controls), median(lates), max(times), outcome
+    return Found(kind, step, max(times), median(lates), median(controls), median(ratios))
 
 
-async def measure(target: str, folder: Path) -> int:
-    """Measure and print; return how many bars were missed."""
+async def measure(
+    target: str, folder: Path, told: Callable[[Found], object], rounds: int, seconds: float
+) -> int:
+    """Tell what became of each kind; return how many requests of the others had no answer."""
     kinds = refused(folder)
-    missed = 0
     async with connected(target) as client, connected(target) as nagging:
-        arena = Arena(client, nagging, folder)
+        arena = Arena(client, nagging, folder, seconds)
         await arena.half()
-        asked = [(name, None) for name in LET_THROUGH if name != "honest"]
+        asked = [(name, None) for name in LET_THROUGH if name != HONEST]
         for name, path in [*kinds.items(), *asked]:
-            ratio, control, late, longest, what = await compare(arena, name, path)
-            bad = ratio > RATIO_MAX or longest > CONTAINED_SECONDS or not what
-            missed += bad
-            how = f"refused at step {what}" if path is not None else "let through: contained"
-            print(
-                f"{name:>16}: {how:<32} in {longest:5.3f} s at most; others' p99 {late:6.2f} ms, "
-                f"control {control:6.2f} ms, ratio {ratio:5.3f}{'  MISSED' if bad else ''}",
-                flush=True,
-            )
-    print(f"{arena.failed} requests of the others were not answered")
-    return missed + arena.failed
+            told(await compare(arena, name, path, rounds))
+    return arena.failed
 
 
 def main() -> int:
@@ -202,8 +227,17 @@ def main() -> int:
         f"numpy {np.__version__}; medians of the rounds",
         flush=True,
     )
+    missed = 0
+
+    def tell(found: Found) -> None:
+        nonlocal missed
+        missed += found.misses
+        print(found.line(), flush=True)
+
     with tempfile.TemporaryDirectory() as name, pod("benchmarks.hostile", Path(name)) as target:
-        return 1 if asyncio.run(measure(target, Path(name))) else 0
+        failed = asyncio.run(measure(target, Path(name), tell, ROUNDS, HALF_SECONDS))
+    print(f"{failed} requests of the others were not answered")
+    return 1 if missed + failed else 0
 
 
 def serve_all(folder: Path) -> None:

@@ -17,7 +17,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from tools.drills import control, hostile, pods, power, risk, simulation, versions
+from tools.drills import (
+    control,
+    hostile,
+    models,
+    pods,
+    power,
+    questions,
+    risk,
+    simulation,
+    versions,
+)
 from tools.drills.report import Outcome
 
 
@@ -45,6 +55,8 @@ DRILLS: Final[dict[str, Drill]] = {
     "power": Drill("F5", "the power goes while the server writes", power.power),
     "torn": Drill("F13", "the journal's tail is torn off at every byte", simulation.torn),
     "hostile": Drill("F17", "a contender says whatever its key lets it say", hostile.hostile),
+    "questions": Drill("F17", "strangers ask whatever bytes can say", questions.questions),
+    "models": Drill("F19 F32", "hostile bundles beside honest ones", models.models),
     "kill": Drill("F20", "a kill switch under load", control.kill_switch),
     "without": Drill("F21", "governance, server or risk is gone", control.without),
     "runaway": Drill("F22", "a contender wishes for 10,000 orders a second", risk.runaway),
@@ -69,6 +81,12 @@ def run(name: str, *, short: bool, seed: int) -> Outcome:
     return outcome
 
 
+def _named(word: str) -> list[str]:
+    """Return the drills of a number, or the word itself."""
+    code = word.upper()
+    return [name for name, drill in DRILLS.items() if code in drill.codes.split()] or [word]
+
+
 def main() -> int:
     """Run what the command line names."""
     parser = argparse.ArgumentParser(prog="python -m tools.drill", description=__doc__)
@@ -83,8 +101,7 @@ def main() -> int:
         for name, drill in DRILLS.items():
             print(f"{name:10} {drill.codes:8} {drill.what}")
         return 0
-    by_code = {drill.codes: name for name, drill in DRILLS.items()}
-    names = [by_code.get(name.upper(), name) for name in chosen.names]
+    names = [name for word in chosen.names for name in _named(word)]
     unknown = [name for name in names if name not in DRILLS]
     if unknown:
         parser.error(f"no drill {unknown[0]!r}; see --list")
