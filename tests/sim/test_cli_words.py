@@ -15,12 +15,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from kit import bars_csv, contender, read_journal, small_folder
+from kit import bars_csv, contender, read_journal, small_folder, write_journal
 
 from titanflow.cli import exits
 from titanflow.cli.main import main
 from titanflow.core.base.errors import NotFoundError
-from titanflow.core.facts import Fill, Standing
+from titanflow.core.facts import Entry, Fill, Standing
 from titanflow.runtime import session as sessions
 from titanflow.runtime.describe import difference
 from titanflow.runtime.plan import prepare
@@ -358,3 +358,28 @@ def test_a_data_set_that_is_refused_leaves_no_session(
     assert exits.USAGE == code
     assert "arena.yaml:9: spec.instruments[1].symbol: " in err
     assert not (tmp_path / "state").exists()
+
+
+def test_books_are_computed_anew_and_a_session_whose_books_do_not_follow_ends_with_9(
+    command: Command, recorded: Result
+) -> None:
+    journal = recorded.session.journal
+    honest = journal.read_bytes()
+    head, facts = read_journal(journal)
+
+    code, out, _ = command("reconcile", "-o", "json")
+    told = json.loads(out)
+    assert exits.OK == code
+    assert sum(isinstance(fact, Fill) for fact in facts) == told["fills"] > 0
+    assert 0 == told["differences"]
+
+    place = next(n for n, fact in enumerate(facts) if isinstance(fact, Entry))
+    facts[place] = msgspec.structs.replace(facts[place], amount=facts[place].amount + 1)
+    try:
+        write_journal(journal, head, facts)
+        code, out, err = command("reconcile")
+    finally:
+        journal.write_bytes(honest)
+    assert exits.MISMATCH == code
+    assert "do not follow from its fills" in err
+    assert facts[place].cause.hex()[:12] in err

@@ -229,6 +229,14 @@ def verify(session: SessionName = "@latest", output: Output = Format.TABLE) -> N
 
 
 @app.command()
+def reconcile(session: SessionName = "@latest", output: Output = Format.TABLE) -> None:
+    """Compute every book anew from the fills and compare: exit 0, 9 if one differs."""
+    from titanflow.cli.reconcile import reconcile as run
+
+    run(session, output)
+
+
+@app.command()
 def docket(session: SessionName = "@latest", output: Output = Format.TABLE) -> None:
     """Show what was asked of governance and how it was ruled: exit 0, 9 if an entry was altered."""
     from titanflow.cli.docket import show as run
