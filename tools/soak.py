@@ -3,9 +3,11 @@
     python -m tools.soak [--minutes N] [--rate N] [--shape split] [--kill-every N] [--seed N]
 
 Runs the pods of one session on a real server, as `titanflow up` does, on a generated market at a
-steady rate. In the first two fifths of the time pods are killed (SIGKILL), now one, now another, as
-the seed says; then there is calm, in which memory is measured: what `/proc` says of each pod twice
-a second, from half a minute after the last kill on.
+steady rate. In the first three tenths of the time pods are killed (SIGKILL), now one, now another,
+as the seed says; then there is calm, in which memory is measured: what `/proc` says of each pod
+twice a second, from four minutes after the last kill on, when what is remembered for minutes only
+is forgotten again. Growth is the slope of Theil and Sen (Sen 1968) through medians of ten seconds:
+one step of an allocator does not move it, a leak does.
 When the market has ended, every turn of every pod is derived again (`verify`), and every book is
 computed anew from the fills alone (`reconcile`). Ends with 1 when a book drifts, a turn is not what
 its pod says, or a pod's memory grows by 2 % an hour or more; below ten minutes of calm growth is
@@ -38,13 +40,15 @@ from titanflow.runtime.verify import Result, verify
 
 GROWTH_MAX: Final = 0.02
 """Of a pod's memory, in an hour after the warm-up."""
-STORM: Final = 0.4
+STORM: Final = 0.3
 """Part of the time in which pods are killed."""
-WARM_UP_SECONDS: Final = 30.0
+WARM_UP_SECONDS: Final = 240.0
 """From the last kill to the first measurement; less if the whole run is short."""
 CALM_SECONDS_MIN: Final = 600.0
 """Growth in an hour, seen in less time than this, is a guess."""
 SAMPLE_SECONDS: Final = 0.5
+POINT_SECONDS: Final = 10.0
+"""So much time is one point of a pod's curve."""
 MIB: Final = 1 << 20
 SMA: Final = (
     '{{kind: Rules, rules: {{name: SmaCrossover, parameters: {{fast: "{0}", slow: "{1}"}}}}}}'
@@ -135,20 +139,33 @@ def _cells(bar: Bar) -> str:
     return ",".join(f"{each / 100:.2f}" for each in ticks)
 
 
-def growth(samples: Sequence[Sample]) -> float:
-    """Return by which part memory grows in an hour: the median of the last third over the first.
+def curve(samples: Sequence[Sample]) -> list[tuple[float, float]]:
+    """Return seconds and bytes of each ten seconds, by their medians."""
+    points: dict[int, list[Sample]] = {}
+    for sample in samples:
+        points.setdefault(int(sample[0] // POINT_SECONDS), []).append(sample)
+    return [
+        (statistics.median(s[0] for s in found), statistics.median(s[1] for s in found))
+        for found in points.values()
+    ]
 
-    >>> growth([(float(s), 1000 + s, 9) for s in range(0, 3600, 10)])
-    2.2571
+
+def growth(samples: Sequence[Sample]) -> float:
+    """Return by which part memory grows in an hour: the median slope of all pairs of points.
+
+    >>> growth([(float(s), 3600_000 + s * 100, 9) for s in range(0, 3600, 5)])
+    0.0995
     """
-    third = len(samples) // 3
-    if not third:
+    points = curve(samples)
+    slopes = [
+        (after[1] - before[1]) / (after[0] - before[0])
+        for n, before in enumerate(points)
+        for after in points[n + 1 :]
+    ]
+    if not slopes:
         return 0.0
-    first, last = samples[:third], samples[-third:]
-    before, after = (statistics.median(s[1] for s in part) for part in (first, last))
-    hours = (statistics.median(s[0] for s in last) - statistics.median(s[0] for s in first)) / 3600
-    found: float = round((after / before - 1) / hours, 4) if hours else 0.0
-    return found
+    start = statistics.median(size for _, size in points[: max(1, len(points) // 10)])
+    return float(round(statistics.median(slopes) * 3600 / start, 4))
 
 
 def memory_rows(watch: Watch) -> list[dict[str, Any]]:
@@ -166,6 +183,7 @@ def memory_rows(watch: Watch) -> list[dict[str, Any]]:
                 "MiB": round(statistics.median(s[1] for s in calm[-third:]) / MIB, 1),
                 "files": max(s[2] for s in calm), "files before": calm[0][2],
                 "growth/h": growth(calm),
+                "curve": [[round(at, 1), round(size / MIB, 2)] for at, size in curve(last)],
             }
         )  # fmt: skip
     return rows
@@ -215,7 +233,7 @@ def main() -> int:
     calm = options.minutes * 60 - watch.calm_from
     print(f"{len(watch.kills)} kills, then {calm:.0f} s of calm")
     for row in rows:
-        print("  " + "  ".join(f"{key} {value}" for key, value in row.items()))
+        print("  " + "  ".join(f"{key} {row[key]}" for key in row if key != "curve"))
     print("  " + ", ".join(f"{key} {value}" for key, value in found.items()))
     if options.json is not None:
         told = {"machine": machine(), "kills": watch.kills, "calm_s": calm, "pods": rows, **found}

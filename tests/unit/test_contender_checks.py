@@ -1,6 +1,8 @@
 """Is every kind of bad contender caught by the check that is meant for it?"""
 
 import random
+from collections import deque
+from typing import ClassVar
 
 import msgspec
 import pytest
@@ -280,3 +282,131 @@ def test_a_missing_docstring_is_caught() -> None:
 def test_too_few_bars_are_refused() -> None:
     with pytest.raises(ValueError, match="at least 60 bars"):
         run_checks(Calm, BARS[:59])
+
+
+STORE: list[float] = []
+
+
+class InModule:
+    """Keeps every close in its module."""
+
+    features = ()
+
+    def decide(self, view):
+        STORE.append(view.close * 1.5)
+
+
+class InClassDeque:
+    """Keeps every close in a deque of its class."""
+
+    features = ()
+    seen: ClassVar = deque()
+
+    def decide(self, view):
+        self.seen.append(view.close * 1.5)
+
+
+def closing_over():
+    kept: list[float] = []
+
+    class InClosure:
+        """Keeps every close in what its method closes over."""
+
+        features = ()
+
+        def decide(self, view):
+            kept.append(view.close * 1.5)
+
+    return InClosure
+
+
+@pytest.mark.parametrize("bad", [InModule, InClassDeque, closing_over()])
+def test_growing_outside_of_the_object_is_caught(bad) -> None:
+    found = failures(bad)
+
+    assert "keep windows of fixed length" in found["has-bounded-memory"]
+
+
+def test_growth_outside_of_the_object_names_the_line() -> None:
+    assert "test_contender_checks.py:" in failures(InModule)["has-bounded-memory"]
+
+
+class Learner:
+    """Trades by what it hears of its own fills, and carries that through a restart."""
+
+    features = ()
+
+    def __init__(self):
+        self.heard = 0
+
+    def learn(self, view, news):
+        del view, news
+        self.heard += 1
+
+    def decide(self, view):
+        return lean(1.0 if (self.heard + view.bars_seen) % 5 < 3 else -1.0)
+
+    def dump(self):
+        return str(self.heard).encode()
+
+    def load(self, snapshot):
+        self.heard = int(snapshot or b"0")
+
+
+def test_a_contender_that_learns_passes_every_check() -> None:
+    assert {} == failures(Learner)
+
+
+class Meddler(Learner):
+    """Changes its own list of features when it hears of a fill."""
+
+    features = ("sma_5",)
+
+    def learn(self, view, news):
+        type(self).features = ("sma_5",) if self.features != ("sma_5",) else ("sma_9",)
+
+
+def test_changing_inputs_while_learning_is_caught() -> None:
+    assert "learn() changed its inputs" in failures(Meddler).get("mutates-no-inputs", "")
+
+
+class Rarely:
+    """Keeps a count that matters only now and then, and is not carried through a restart."""
+
+    features = ()
+
+    def __init__(self):
+        self.count = 0
+
+    def decide(self, view):
+        self.count += 1
+        return lean(1.0 if view.bars_seen % 100 < 50 else -1.0)
+
+
+def test_what_changes_and_is_not_carried_is_caught_even_if_nothing_came_of_it() -> None:
+    assert (
+        "it keeps count between bars and has no dump()" in (failures(Rarely)["survives-a-restart"])
+    )
+
+
+class EveryHundred:
+    """Is as new after every hundredth bar: a cut in the middle finds nothing."""
+
+    features = ()
+
+    def __init__(self):
+        self.count = 0
+
+    def decide(self, view):
+        self.count = (self.count + 1) % 100
+        return lean(1.0 if self.count < 50 else -1.0)
+
+    def dump(self):
+        return b""
+
+    def load(self, snapshot):
+        del snapshot
+
+
+def test_a_restart_at_odd_places_finds_what_the_middle_does_not() -> None:
+    assert "restored at bar 67" in failures(EveryHundred)["survives-a-restart"]

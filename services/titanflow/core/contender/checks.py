@@ -7,15 +7,16 @@ passes may still lose money; one that fails cannot be replayed, restarted or tru
 
 from __future__ import annotations
 
+import hashlib
 import inspect
-from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import cast
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 
 from titanflow.core.base.ident import derive
-from titanflow.core.contender.protocol import Contender, Opinion, View, Wish
+from titanflow.core.contender.footprint import Tracer, fingerprint, size_of
+from titanflow.core.contender.protocol import Contender, News, Opinion, View, Wish
 from titanflow.core.contender.rehearsal import Heard, Rehearsal
 from titanflow.core.facts import Bar
 from titanflow.core.ports import Predictor
@@ -27,11 +28,18 @@ GROWTH_MAX_BYTES = 4096
 """What a contender may grow over nine further rounds of bars: 8 bytes for each bar of 60 are more
 than this, and a full window or a few more names are less."""
 
-OBJECTS_MAX = 4000
-"""Most objects that are measured; the search for those already seen takes their number squared."""
+ROUNDS = 9
+"""How often the bars come again while growth is measured."""
+
+TRACED_ROUNDS = 4
+"""In how many of them allocations are traced, which takes several times as long."""
 
 CUTS = (0.35, 0.5, 0.8)
 """Where the future is changed, as parts of the tape."""
+
+RESTARTS = (67, 131, 257)
+"""After how many bars a contender is restored, beside the middle: odd, so that whatever happens
+every 2, 5 or 10 bars is not always just done."""
 
 Factory = Callable[[], Contender]
 
@@ -152,6 +160,8 @@ def does_not_look_ahead(factory: Factory, bars: Sequence[Bar]) -> str:
 
 def fast_lane_agrees(factory: Factory, bars: Sequence[Bar]) -> str:
     """Where there is a stance, it says the same as decide."""
+    if not hasattr(factory(), "stance"):
+        return ""
     slow = _rehearsal(factory, _Watched(factory()), bars).play(bars)
     at = _differs(_play(factory, bars), slow)
     return "" if at < 0 else f"stance() and decide() differ at bar {at}"
@@ -165,31 +175,64 @@ def mutates_no_inputs(factory: Factory, bars: Sequence[Bar]) -> str:
 
 
 def has_bounded_memory(factory: Factory, bars: Sequence[Bar]) -> str:
-    """It does not grow with the number of bars."""
+    """Neither it nor what its code keeps elsewhere grows with the number of bars."""
     contender = factory()
     rehearsal = _rehearsal(factory, contender, bars)
     rehearsal.play(bars)
-    first = _size(contender)
-    for round_number in range(1, 10):
+    first = size_of(contender)
+    traced_from = ROUNDS - TRACED_ROUNDS
+    for round_number in range(1, traced_from):
         rehearsal.play(_later(bars, round_number))
-    growth = _size(contender) - first
-    if growth <= GROWTH_MAX_BYTES:
-        return ""
-    return f"it grew by {growth} bytes over {9 * len(bars)} bars; keep windows of fixed length"
+    with Tracer(type(contender)) as tracer:
+        # What is kept only until the next bar must have been traced too, else it looks like more.
+        rehearsal.play(_later(bars, traced_from))
+        tracer.begin()
+        for round_number in range(traced_from + 1, ROUNDS + 1):
+            rehearsal.play(_later(bars, round_number))
+    count, do = ROUNDS * len(bars), "keep windows of fixed length"
+    growth = size_of(contender) - first
+    if growth > GROWTH_MAX_BYTES:
+        return f"it grew by {growth} bytes over {count} bars; {do}"
+    if tracer.bytes * ROUNDS > GROWTH_MAX_BYTES * TRACED_ROUNDS:
+        count = TRACED_ROUNDS * len(bars)
+        what = f"its code kept {tracer.bytes} bytes more after {count} bars, most at {tracer.line}"
+        return f"{what}; {do}, and nothing in classes, modules and closures"
+    return ""
 
 
 def survives_a_restart(factory: Factory, bars: Sequence[Bar]) -> str:
-    """Restored in the middle from a snapshot, it goes on as if nothing had happened."""
-    middle = len(bars) // 2
-    first = _rehearsal(factory, factory(), bars)
-    first.play(bars[:middle])
+    """Restored from a snapshot, wherever that was taken, it goes on as if nothing had happened."""
+    for cut in sorted({len(bars) // 2, *(each for each in RESTARTS if each < len(bars))}):
+        text = _restarted(factory, bars, cut)
+        if text:
+            return text
+    return ""
+
+
+def _restarted(factory: Factory, bars: Sequence[Bar], cut: int) -> str:
+    contender = factory()
+    fresh = fingerprint(contender)
+    first = _rehearsal(factory, contender, bars)
+    first.play(bars[:cut])
+    changed = sorted(name for name, now in fingerprint(contender).items() if fresh.get(name) != now)
+    if changed and not hasattr(contender, "dump"):
+        return f"it keeps {', '.join(changed)} between bars and has no dump(); write dump(), load()"
     second = first.resumed(factory())
     if second.decide.digest() != first.decide.digest():
         return "dump() after load() differs from what was loaded"
-    at = _differs(first.play(bars[middle:]), second.play(bars[middle:]))
+    at = _differs(first.play(bars[cut:]), second.play(bars[cut:]))
     if at < 0:
         return ""
-    return f"restored at bar {middle}, it differs at bar {middle + at}; write dump() and load()"
+    return f"restored at bar {cut}, it differs at bar {cut + at}; write dump() and load()"
+
+
+def heard_digests(
+    factory: Factory, bars: Sequence[Bar], predictor: Predictor | None = None
+) -> list[str]:
+    """Return a digest of what was said after each bar, to be compared between processes."""
+    encode = msgspec.msgpack.encode
+    heard = _play(_Casting(factory, predictor), bars)
+    return [hashlib.sha256(encode(each)).hexdigest()[:16] for each in heard]
 
 
 CHECKS: dict[str, Callable[[Factory, Sequence[Bar]], str]] = {
@@ -243,74 +286,44 @@ def _later(bars: Sequence[Bar], round_number: int) -> list[Bar]:
     ]
 
 
-def _size(root: object) -> int:
-    """Return the bytes of an object, what it refers to, and what its class keeps."""
-    seen: list[object] = []
-    total = 0
-    waiting: list[object] = [root, *_kept_by_class(type(root))]
-    while waiting and len(seen) < OBJECTS_MAX:
-        thing = waiting.pop()
-        total += thing.__sizeof__()
-        if isinstance(thing, int | float | str | bytes | bytearray | type(None)):
-            continue
-        if not any(thing is known for known in seen):
-            seen.append(thing)
-            waiting += [*_inside(thing), *_attributes(thing)]
-        else:
-            total -= thing.__sizeof__()
-    return total
-
-
-def _kept_by_class(kind: type) -> Iterator[object]:
-    for each in kind.__mro__[:-1]:
-        for name, value in vars(each).items():
-            if not name.startswith("__") and isinstance(value, list | dict | set | bytearray):
-                yield value
-
-
-def _inside(thing: object) -> Iterator[object]:
-    if isinstance(thing, dict):
-        yield from cast("dict[object, object]", thing)
-        yield from cast("dict[object, object]", thing).values()
-    elif isinstance(thing, list | tuple | set | frozenset | deque):
-        yield from cast("Collection[object]", thing)
-
-
-def _attributes(thing: object) -> Iterator[object]:
-    yield from getattr(thing, "__dict__", {}).values()
-    for kind in type(thing).__mro__:
-        for name in getattr(kind, "__slots__", ()):
-            if hasattr(thing, name):
-                yield getattr(thing, name)
-
-
 class _Watched:
-    """A contender that looks over another one's shoulder."""
+    """A contender that looks over another one's shoulder. It has no stance: `decide` is asked."""
 
     def __init__(self, inner: Contender) -> None:
         self.inner = inner
         self.features = inner.features
         self.text = ""
-        # One that asks a bundle must be asked as it would be without somebody behind it.
-        for name in ("bundle", "ask", "answered"):
+        # What the other does not have must be missing here too: it changes who is asked for what.
+        for name in ("bundle", "dump", "load"):
             if hasattr(inner, name):
                 setattr(self, name, getattr(inner, name))
+        for name in ("ask", "answered", "learn"):
+            if hasattr(inner, name):
+                setattr(self, name, self._guarded(name, getattr(inner, name)))
 
     def decide(self, view: View) -> Opinion | tuple[Wish, ...] | None:
         """Let the other decide, and compare what it saw before and after."""
-        before = self._look(view)
-        said = self.inner.decide(view)
-        after = self._look(view)
-        if before != after and not self.text:
-            names = ", ".join(name for name in before if before[name] != after[name])
-            self.text = f"decide() changed its inputs at bar {view.bars_seen}: {names}"
+        said: Opinion | tuple[Wish, ...] | None = self._guarded("decide", self.inner.decide)(view)
         return said
 
-    def _look(self, view: View) -> dict[str, str]:
+    def _guarded(self, name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(view: View, *rest: News | tuple[float, ...] | None) -> Any:
+            before = self._look(view, rest)
+            said = method(view, *rest)
+            after = self._look(view, rest)
+            if before != after and not self.text:
+                names = ", ".join(each for each in before if before[each] != after[each])
+                self.text = f"{name}() changed its inputs at bar {view.bars_seen}: {names}"
+            return said
+
+        return call
+
+    def _look(self, view: View, rest: tuple[object, ...]) -> dict[str, str]:
         # As text, because NaN differs from itself.
         seen = {name: repr(getattr(view, name)) for name in _PROPERTIES}
         seen["features"] = repr([view[name] for name in self.features])
         seen["names of features"] = repr(self.inner.features)
+        seen["what it was told"] = repr(rest)
         return seen
 
 
