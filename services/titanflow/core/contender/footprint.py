@@ -8,26 +8,21 @@ from __future__ import annotations
 
 import gc
 import inspect
-import sys
 import sysconfig
 import tracemalloc
 from collections import deque
 from collections.abc import Collection, Iterator
-from pathlib import Path
-from types import ModuleType
 from typing import Final, Self, cast
 
 OBJECTS_MAX: Final = 4000
 """Most objects that are measured; the search for those already seen takes their number squared."""
 
-FRAMES: Final = 16
+FRAMES: Final = 6
 """How deep below a line of the code in question an allocation is still found."""
 
 _PLAIN = (int, float, complex, str, bytes, bytearray, type(None))
-_OURS: Final = str(Path(__file__).parents[2])
-_LIBRARIES: Final = tuple(
-    str(Path(sysconfig.get_path(name))) for name in ("stdlib", "purelib", "platlib")
-)
+_OURS: Final = __file__.rpartition("/core/contender/")[0]
+_LIBRARIES: Final = tuple(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib"))
 
 
 class Tracer:
@@ -68,7 +63,7 @@ class Tracer:
                 continue
             self.bytes += each.size_diff
             if each.size_diff > most:
-                most, self.line = each.size_diff, f"{Path(frame.filename).name}:{frame.lineno}"
+                most, self.line = each.size_diff, f"{_name(frame.filename)}:{frame.lineno}"
 
     def _is_its(self, file: str) -> bool:
         """Say whether code is the class's own, or neither ours nor a library's."""
@@ -77,13 +72,15 @@ class Tracer:
         return not file.startswith(("<", _OURS, *_LIBRARIES))
 
 
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
 def _file_of(kind: type) -> str:
-    module = sys.modules.get(kind.__module__)
-    return inspect.getfile(module) if isinstance(module, ModuleType) and _has_file(module) else ""
-
-
-def _has_file(module: ModuleType) -> bool:
-    return bool(getattr(module, "__file__", None))
+    try:
+        return inspect.getfile(kind)
+    except (OSError, TypeError):  # made without a file
+        return ""
 
 
 def fingerprint(root: object) -> dict[str, str]:
