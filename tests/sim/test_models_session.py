@@ -16,6 +16,7 @@ from titanflow.core.facts import Answer, Ask, Fact, Fill, Intent, Standing
 from titanflow.core.spec.words import Reply
 from titanflow.runtime.plan import prepare
 from titanflow.runtime.record import Result, record_session
+from titanflow.runtime.rehearse import check_contender
 from titanflow.runtime.sim import Driver
 from titanflow.runtime.verify import Result as Found
 from titanflow.runtime.verify import verify
@@ -269,6 +270,6 @@ def test_a_bundle_that_is_missing_is_named_with_those_that_are_there(folder: Pat
 
 
 def test_a_contender_by_a_bundle_passes_every_check(folder: Path) -> None:
-    results = prepare(folder, None).check_contender("line-a")
+    results = check_contender(prepare(folder, None), "line-a")
 
     assert all(result.passed for result in results), results

@@ -275,9 +275,10 @@ def contender_list(folder: Path | None, output: Format) -> None:
 def contender_check(name: str, folder: Path | None, output: Format) -> None:
     """Run the checks of one contender on its arena's own data."""
     from titanflow.runtime.plan import prepare
+    from titanflow.runtime.rehearse import check_contender as check
 
     plan = prepare(folder or example_folder(), None)
-    results = plan.check_contender(name)
+    results = check(plan, name)
     if output is Format.TABLE:
         rows = [("✓" if r.passed else "✗", r.name, r.text) for r in results]
         table(f"checks of {name}", ("", "Check", "Detail"), rows)

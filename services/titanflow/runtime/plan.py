@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -32,7 +32,6 @@ from titanflow.core.base.ident import NO_ID, canonical, derive
 from titanflow.core.base.instant import format_date
 from titanflow.core.base.nearest import nearest
 from titanflow.core.contender.build import build, build_all, draft_all, schema_of
-from titanflow.core.contender.checks import CheckResult, run_checks
 from titanflow.core.contender.protocol import Contender
 from titanflow.core.facts import Bar, Fact, KillSwitch
 from titanflow.core.perception.features import FeatureSchema
@@ -276,8 +275,8 @@ class Plan:
         )
         return [line]
 
-    def check_contender(self, name: str) -> list[CheckResult]:
-        """Run the suite of checks on one contender over the first bars of its first instrument.
+    def casting(self, name: str) -> tuple[Callable[[], Contender], tuple[Bar, ...]]:
+        """Return how to make one contender, and the first bars of its first instrument.
 
         Raises: SpecError if no contender has this name, or its data is too short.
         """
@@ -299,7 +298,7 @@ class Plan:
                     break
         if not bars:
             raise self.nothing_to_do()
-        return run_checks(lambda: build(entrant), tuple(bars), self.predictor())
+        return lambda: build(entrant), tuple(bars)
 
 
 def prepare(path: Path, controls: Path | None, *, runs_graphs: bool = True) -> Plan:
