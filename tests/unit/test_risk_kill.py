@@ -10,6 +10,7 @@ from gate_kit import Bench, policy, scene
 
 from titanflow.core.facts import CancelOrders, Intent, KillRuling, StateChange
 from titanflow.core.risk import kill
+from titanflow.core.risk.kill import person
 from titanflow.core.spec.words import (
     IntentAction,
     KillAction,
@@ -238,3 +239,27 @@ def test_the_number_of_switches_is_bounded(monkeypatch: pytest.MonkeyPatch) -> N
 
     assert isinstance(ruling, KillRuling)
     assert (False, "more than 1 switches") == (ruling.accepted, ruling.text)
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    ["alice", " Alice ", "stated:alice", "STATED: Alice", "al\u200bice", "al\u00adice",
+     "\ufeffalice", "\uff41lice", "alice\u2060", "ali\x00ce", "alice\u200e", "\u202aalice\u202c", "al\ufe0fice",
+     "alice\u3164", "stated:\u200balice", "sta\u200bted:alice"],
+)  # fmt: skip
+def test_another_spelling_is_no_second_person(spelling: str) -> None:
+    assert person("alice") == person(spelling)
+
+
+@pytest.mark.parametrize("other", ["alise", "alice b", "alic\u00e9", "bob", "alice2"])
+def test_another_name_is_a_second_person(other: str) -> None:
+    assert person("alice") != person(other)
+
+
+def test_a_name_of_unseen_characters_is_none() -> None:
+    assert "" == person("\u200b \u00ad\u3164")
+
+
+def test_spaces_of_any_kind_and_number_are_one() -> None:
+    assert person("ada king") == person("Ada\u00a0\u2003 King") == person("ada\t\nking")
+    assert person("ada king") != person("adaking")

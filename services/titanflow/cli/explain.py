@@ -6,10 +6,9 @@ from math import isnan
 from pathlib import Path
 
 import msgspec
-import typer
 
 from titanflow.cli.inspect import plain_fact
-from titanflow.cli.output import Format, emit, table
+from titanflow.cli.output import Format, emit, table, tell
 from titanflow.core.base.fixed import MINOR_PER_UNIT
 from titanflow.core.base.instant import format_instant
 from titanflow.core.facts import Entry, Fact, Fill, Order, OrderUpdate, Verdict
@@ -57,7 +56,7 @@ def _features(answer: Answer) -> dict[str, float | None]:
 
 
 def _draw(answer: Answer) -> None:
-    typer.echo(answer.sentence)
+    tell(answer.sentence)
     signal = answer.signal
     if signal is not None:
         heads = [

@@ -15,7 +15,7 @@ import typer
 
 from titanflow.cli import exits
 from titanflow.cli.board import print_leaderboard
-from titanflow.cli.output import Format, emit, fail, flatten, say, table
+from titanflow.cli.output import Format, emit, fail, flatten, say, table, tell
 from titanflow.cli.show import example_folder
 from titanflow.core.base.errors import NotFoundError, Problem
 from titanflow.core.base.instant import format_instant
@@ -49,13 +49,13 @@ def verify(name: str, output: Format) -> None:
     if output is Format.TABLE:
         for note in finding.notes:
             say(f"note: {note}")
-        typer.echo(_verdict(session.name, finding.result, finding.facts, finding.digest))
+        tell(_verdict(session.name, finding.result, finding.facts, finding.digest))
         if finding.record >= 0:
-            typer.echo(f"record {finding.record}: {finding.text}")
+            tell(f"record {finding.record}: {finding.text}")
         elif finding.text:
-            typer.echo(finding.text)
+            tell(finding.text)
         if finding.docket:
-            typer.echo(f"docket: {finding.entries} entries, chained to {finding.docket}")
+            tell(f"docket: {finding.entries} entries, chained to {finding.docket}")
     else:
         emit(msgspec.to_builtins(finding) | {"session": session.name}, output)
     raise typer.Exit(EXIT[finding.result])
@@ -367,6 +367,6 @@ def version(output: Format) -> None:
         "python": sys.version.split()[0],
     }
     if output is Format.TABLE:
-        typer.echo(f"titanflow {data['titanflow']} ({data['code']}, Python {data['python']})")
+        tell(f"titanflow {data['titanflow']} ({data['code']}, Python {data['python']})")
     else:
         emit(data, output)

@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from titanflow.cli import exits
-from titanflow.cli.output import Format
+from titanflow.cli.output import Format, say
 
 app = typer.Typer(
     name="titanflow",
@@ -504,13 +504,13 @@ def main() -> NoReturn:
         app(standalone_mode=True)
     except SpecError as error:
         for problem in error.problems:
-            typer.echo(f"error: {problem}", err=True)
+            say(f"error: {problem}")
         sys.exit(exits.NOT_FOUND if isinstance(error, NotFoundError) else exits.USAGE)
     except TitanFlowError as error:
-        typer.echo(f"error: {error}", err=True)
+        say(f"error: {error}")
         sys.exit(exits.ERROR)
     except KeyboardInterrupt:
-        typer.echo("interrupted", err=True)
+        say("interrupted")
         sys.exit(exits.INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
@@ -518,7 +518,7 @@ def main() -> NoReturn:
     except OSError as error:
         about = f"{error.filename}: " if error.filename else ""
         do = "run `titanflow doctor`; TITANFLOW_HOME names the folder of all state"
-        typer.echo(f"error: {about}{error.strerror or error}; {do}", err=True)
+        say(f"error: {about}{error.strerror or error}; {do}")
         sys.exit(exits.ERROR)
     sys.exit(exits.OK)
 

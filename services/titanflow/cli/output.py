@@ -67,12 +67,34 @@ def console(*, stderr: bool = False) -> Console:
 def _cell(value: object) -> Text:
     from rich.text import Text
 
-    return value if isinstance(value, Text) else Text(str(value))
+    return value if isinstance(value, Text) else Text(one_line(str(value)))
+
+
+def harmless(text: str) -> str:
+    r"""Return text of strangers so that it moves no cursor, hides nothing and can be encoded.
+
+    >>> harmless("a\x1b[2Jb\u202ec")
+    'a\\x1b[2Jb\\u202ec'
+    """
+    return "".join(
+        each if each.isprintable() or each in " \n" else each.encode("unicode_escape").decode()
+        for each in text
+    )
+
+
+def one_line(text: str) -> str:
+    """Return text of strangers as one harmless line."""
+    return harmless(text).replace("\n", "\\n")
+
+
+def tell(text: str) -> None:
+    """Write a line of a result to stdout, harmless as `say`."""
+    typer.echo(harmless(text))
 
 
 def say(text: str) -> None:
-    """Write a line for people to stderr."""
-    typer.echo(text, err=True)
+    """Write a line for people to stderr; what only a terminal would understand is spelt out."""
+    typer.echo(harmless(text), err=True)
 
 
 def fail(text: str, code: int = exits.ERROR) -> NoReturn:

@@ -27,7 +27,10 @@ _INT = re.compile(r"[-+]?(0|[1-9][0-9]{0,18})")
 _FLOAT = re.compile(r"[-+]?(0|[1-9][0-9]*)(\.[0-9]*([eE][-+]?[0-9]{1,2})?|[eE][-+]?[0-9]{1,2})")
 # `yes` and `on` are what they are to kubectl, so that one file means one thing.
 # Invisible, or read as an end of line by some readers and not by others: one text, two meanings.
-_INVISIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u180e\u200b-\u200f"
+    "\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\ufffe\uffff]"
+)
 _TRUE = frozenset({"true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON"})
 _FALSE = frozenset({"false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF"})
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
@@ -189,7 +192,7 @@ class _Builder:
 
     def _scalar(self, event: yaml.ScalarEvent, line: int) -> None:
         if _INVISIBLE.search(event.value):
-            raise Flaw(line, "the text holds a control character", "remove it")
+            raise Flaw(line, "the text holds a control or invisible character", "remove it")
         if self._waits_for_key():
             if event.value == "<<" and event.implicit[0]:
                 raise Flaw(line, "merge keys (<<) are not taken", "write the fields out")

@@ -15,6 +15,7 @@ from titanflow.adapters.rpc.refusal import not_ready
 from titanflow.core.base.errors import InvariantError
 from titanflow.core.base.ident import NO_ID, Id, derive
 from titanflow.core.facts import Fact, KillRuling, KillSwitch
+from titanflow.core.risk.kill import person
 from titanflow.core.spec.words import KillScope
 
 Step = Callable[[Fact], Sequence[Fact]]
@@ -53,12 +54,12 @@ class LineControl:
             return self._pause(command)
         place = command.scope, command.name
         engages = command.verb is Verb.KILL
-        if not engages and self._engaged_by.get(place) == command.by.name:
+        if not engages and self._engaged_by.get(place) == person(command.by.name):
             text = f"releasing needs a second person: {command.by.name} engaged it"
             return Ruling(False, self._view.kill_epoch, text, _ident(command))
         ruling = self._switch(command, engages=engages)
         if ruling.accepted and engages:
-            self._engaged_by.setdefault(place, command.by.name)
+            self._engaged_by.setdefault(place, person(command.by.name))
         elif ruling.accepted:
             self._engaged_by.pop(place, None)
         return Ruling(

@@ -45,6 +45,15 @@ __all__ = [
 SUM_TOLERANCE = 1e-9
 """How far base and parts may be from the score that they explain."""
 
+TEXT_MAX = 1_000
+"""Most characters of an opinion's text."""
+PARTS_MAX = 256
+"""Most parts of an explanation."""
+PART_NAME_MAX = 128
+"""Most characters of a part's name."""
+HORIZON_SECONDS_MAX = 2**31 - 1
+"""Longest horizon, some 68 years."""
+
 News = Fill | OrderUpdate | Verdict
 """What `learn` hears: facts about the contender's own orders."""
 
@@ -124,6 +133,9 @@ class Opinion(msgspec.Struct, frozen=True):
 
     def problem(self) -> str:
         """Return what is wrong with the opinion, or an empty string."""
+        what = self._words_problem()
+        if what:
+            return what
         parts = [part.contribution for part in self.parts]
         if type(self.side) is not Side:
             return f"side must be a Side, got {self.side!r}"
@@ -137,6 +149,42 @@ class Opinion(msgspec.Struct, frozen=True):
         if not abs(total - self.score) <= SUM_TOLERANCE:
             return f"base and parts add up to {total}, but the score is {self.score}"
         return ""
+
+    def _words_problem(self) -> str:
+        """Return what is wrong with text, parts and horizon, all of which are recorded."""
+        what = text_problem("text", self.text, TEXT_MAX)
+        if what or len(self.parts) > PARTS_MAX:
+            return what or f"{len(self.parts)} parts are more than {PARTS_MAX}"
+        for part in self.parts:
+            if not isinstance(part, Part):
+                return f"a part must be a Part, got {type(part).__name__}"
+            what = text_problem("name of a part", part.name, PART_NAME_MAX)
+            if what:
+                return what
+            if not math.isfinite(part.value) or not math.isfinite(part.contribution):
+                return f"value and contribution of part {part.name!r} must be finite"
+        if type(self.horizon_seconds) is not int:
+            return f"horizon_seconds must be int, got {self.horizon_seconds!r}"
+        if not 0 <= self.horizon_seconds <= HORIZON_SECONDS_MAX:
+            return f"horizon_seconds must be 0 to {HORIZON_SECONDS_MAX}"
+        return ""
+
+
+def text_problem(what: str, text: object, most: int) -> str:
+    """Return what is wrong with a text that will be recorded, or an empty string.
+
+    >>> text_problem("text", "a" * 5, 4)
+    'text has 5 characters, more than 4'
+    """
+    if type(text) is not str:
+        return f"{what} must be str, got {text!r:.100}"
+    if len(text) > most:
+        return f"{what} has {len(text)} characters, more than {most}"
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return f"{what} holds half a character (U+{ord(text[error.start]):04X}), which is no text"
+    return ""
 
 
 def lean(

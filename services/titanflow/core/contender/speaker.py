@@ -20,6 +20,7 @@ from titanflow.core.contender.protocol import (
     Opinion,
     View,
     Wish,
+    text_problem,
 )
 from titanflow.core.contender.size import affordable_lots, change_lots, target_lots
 from titanflow.core.facts import Answer, Ask, Belief, Signal
@@ -247,6 +248,8 @@ def _wishes_problem(wishes: Sequence[object]) -> str:
                 return f"{name} of a wish must be {kind.__name__}, got {value!r}"
         if max(abs(wish.quantity_lots), abs(wish.limit_ticks)) >= NUMBER_LIMIT:
             return f"a wish's numbers must be below {NUMBER_LIMIT}"
-        if max(len(wish.client_order_id), len(wish.target)) > CLIENT_ORDER_ID_MAX:
-            return f"a client order id has at most {CLIENT_ORDER_ID_MAX} characters"
+        for text in (wish.client_order_id, wish.target):
+            what = text_problem("a client order id", text, CLIENT_ORDER_ID_MAX)
+            if what or not text.isprintable():
+                return what or f"a client order id must be printable, got {text!r}"
     return ""

@@ -8,6 +8,7 @@ carries the epoch that it was given in, and the desk refuses an older one.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -81,6 +82,12 @@ class KillBoard(msgspec.Struct, array_like=True):
         self.switches[key] = Switch(True, (), action, by, text, token, self.epoch)
 
 
+_UNSEEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs"})
+_FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {
+    chr(number) for number in (*range(0x180B, 0x1810), *range(0xFE00, 0xFE10))
+}
+
+
 def key_of(scope: KillScope, name: str) -> str:
     """Return the name under which a switch is kept; an arena has one, whatever it is called."""
     return f"{scope.value}:{'' if scope is KillScope.ARENA else name}"
@@ -89,10 +96,22 @@ def key_of(scope: KillScope, name: str) -> str:
 def person(by: str) -> str:
     """Return who is meant, however the name is spelt, and whether it is proven or only stated.
 
-    >>> person("stated:ada") == person(" Ada ")
+    Compatible forms are one (NFKC), characters that nobody sees are none, spaces are one, case is
+    none. Letters of different scripts that look alike stay different: nothing here knows fonts.
+
+    >>> person("stated:ada") == person(" Ada ") == person("A\u200bda")
     True
     """
-    return by.strip().casefold().removeprefix("stated:").strip()
+    told = "".join(" " if each.isspace() else each for each in unicodedata.normalize("NFKC", by))
+    seen = "".join(each for each in told if not _is_unseen(each))
+    # Once more: what was between two characters may have kept them from being one.
+    words = unicodedata.normalize("NFKC", seen.casefold()).casefold().split()
+    return " ".join(words).removeprefix("stated:").strip()
+
+
+def _is_unseen(character: str) -> bool:
+    """Say whether a character leaves no mark: controls, formats, fillers, variation selectors."""
+    return unicodedata.category(character) in _UNSEEN or character in _FILLERS
 
 
 def _refuse_engage(request: KillSwitch, known: Switch | None) -> str:
