@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast, runtime_checkable
 
 import msgspec
 
@@ -155,8 +155,8 @@ class Opinion(msgspec.Struct, frozen=True):
         what = text_problem("text", self.text, TEXT_MAX)
         if what or len(self.parts) > PARTS_MAX:
             return what or f"{len(self.parts)} parts are more than {PARTS_MAX}"
-        said: tuple[object, ...] = self.parts  # whatever a user's code has put there
-        for part in said:
+        # Whatever a user's code has put there.
+        for part in cast("tuple[object, ...]", self.parts):
             if not isinstance(part, Part):
                 return f"a part must be a Part, got {type(part).__name__}"
             what = text_problem("name of a part", part.name, PART_NAME_MAX)
