@@ -1,5 +1,7 @@
 """A whole session: what it records, that it repeats, and that verification believes nothing."""
 
+import hashlib
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -14,6 +16,8 @@ from titanflow.runtime.record import Result, record_session
 from titanflow.runtime.sim import Driver
 from titanflow.runtime.verify import Result as Found
 from titanflow.runtime.verify import verify
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -196,8 +200,59 @@ def test_changed_data_is_found_by_verification(session: Result) -> None:
 
     finding = verify(session.session.journal, session.plan.folder)
 
+    assert any("has changed since: bars has now sha256" in note for note in finding.notes)
     assert any("taken as given" in note for note in finding.notes)
     assert finding.result is Found.VERIFIED
+
+    path.unlink()
+    finding = verify(session.session.journal, session.plan.folder)
+
+    assert any("is not at hand" in note and "bars.csv" in note for note in finding.notes)
+    assert finding.result is Found.VERIFIED
+
+
+def test_a_head_with_another_digest_of_data_than_the_manifest_demands_is_found(
+    tmp_path: Path, home: Path
+) -> None:
+    folder = small_folder(tmp_path / "arena")
+    content = (folder / "bars.csv").read_bytes()
+    sha256 = hashlib.sha256(content).hexdigest()
+    text = (folder / "arena.yaml").read_text()
+    (folder / "arena.yaml").write_text(
+        text.replace("format: CSV", f"format: CSV, sha256: {sha256}")
+    )
+    result = record_session(prepare(folder, None))
+    assert verify(result.session.journal, folder).result is Found.VERIFIED
+    head, facts = read_journal(result.session.journal)
+    assert ((head.data[0][0], sha256),) == head.data
+
+    (folder / "bars.csv").unlink()  # so that only the head could tell
+    other = msgspec.structs.replace(head, data=((head.data[0][0], "0" * 64),))
+    write_journal(tmp_path / "forged", other, facts)
+    finding = verify(tmp_path / "forged", folder)
+
+    assert finding.result is Found.MISMATCH
+    assert 0 == finding.record
+    assert "the head's data is" in finding.text
+    assert sha256 in finding.text
+
+
+def test_a_head_with_another_digest_of_bundled_data_is_found(tmp_path: Path, home: Path) -> None:
+    folder = shutil.copytree(ROOT / "examples/my_contender", tmp_path / "arena")
+    text = (folder / "arena.yaml").read_text()
+    season = 'season: {start: "2012-01-01T00:00:00Z", end: "2012-06-01T00:00:00Z"}'
+    (folder / "arena.yaml").write_text(text.replace("  seed: 7\n", f"  seed: 7\n  {season}\n"))
+    result = record_session(prepare(folder, None))
+    head, facts = read_journal(result.session.journal)
+    assert len(facts) > 100
+
+    other = msgspec.structs.replace(head, data=((head.data[0][0], "ab" * 32),))
+    write_journal(tmp_path / "forged", other, facts)
+    finding = verify(tmp_path / "forged", folder)
+
+    assert finding.result is Found.MISMATCH
+    assert 0 == finding.record
+    assert "ab" * 32 in finding.text
 
 
 def test_an_interrupted_session_verifies_to_its_last_record(tmp_path: Path, home: Path) -> None:

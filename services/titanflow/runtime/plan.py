@@ -24,6 +24,7 @@ from titanflow.adapters.feeds.tape import (
     iter_events,
     load_market,
     open_provider,
+    promised_sha256,
 )
 from titanflow.adapters.registry.controls import load_controls
 from titanflow.adapters.registry.folder import Loaded, bounded, line_of, load_texts, read_folder
@@ -178,12 +179,26 @@ class Plan:
         """Yield the input facts of the sources in order."""
         return iter(iter_events(self.market, self.ground))
 
-    def events_if_present(self, data: tuple[tuple[str, str], ...]) -> Iterator[Fact] | None:
-        """Yield the input facts if the sources are those that *data* names, else return None."""
+    def recorded_events(
+        self, data: tuple[tuple[str, str], ...]
+    ) -> tuple[Iterator[Fact] | None, str]:
+        """Return the input facts if the sources are those that *data* names; else None and why."""
         try:
-            return self.events() if self.data() == data else None
-        except (AdapterError, SpecError):
-            return None
+            now = self.data()
+        except (AdapterError, SpecError) as error:
+            return None, f"the source of the data is not at hand ({error})"
+        if now == data:
+            return self.events(), ""
+        (name, sha256) = now[0]
+        return None, f"the source of the data has changed since: {name} has now sha256 {sha256}"
+
+    def promised_data(self) -> tuple[tuple[str, str], ...] | None:
+        """Return name and digest that each source must have, None where nobody has fixed them.
+
+        Raises: SpecError or AdapterError if a bundled data set is not there.
+        """
+        sha256 = promised_sha256(self.loaded.arena.spec)
+        return None if sha256 is None else ((self.loaded.arena.spec.sources[0].name, sha256),)
 
     def data(self) -> tuple[tuple[str, str], ...]:
         """Return name and digest of each source, as they were read for `market`."""

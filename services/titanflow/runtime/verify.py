@@ -254,6 +254,21 @@ def verify(
     return Finding(Result.VERIFIED, reader.facts, reader.digest, notes=tuple(notes))
 
 
+def _check_data(record: Record, head: Head, plan: Plan) -> None:
+    """Compare the digests of the data with those that the package or a manifest fixes.
+
+    Others are the head's own word: the sources may be gone, or have changed since.
+    """
+    try:
+        promised = plan.promised_data()
+    except TitanFlowError as error:
+        raise _DiffersError(record, f"the head's data cannot be judged: {error}") from error
+    if promised is not None and promised != head.data:
+        raise _DiffersError(
+            record, f"the head's data is {head.data!r}; by manifest and package it is {promised!r}"
+        )
+
+
 def _prepare(
     record: Record, folder: Path | None, notes: list[str], listener: Listener | None
 ) -> _Work:
@@ -266,7 +281,7 @@ def _prepare(
         raise _DiffersError(record, f"the head cannot be used: {error}") from error
     if head.code != code_version():
         notes.append(f"recorded by code {head.code}, derived again by {code_version()}")
-    # The sources may be gone: what they were is the head's own word, compared further down.
+    _check_data(record, head, plan)
     fresh = plan.head(head.data)
     for name in (
         "format",
@@ -283,11 +298,9 @@ def _prepare(
                 f"the head's {name} is {getattr(head, name)!r}; "
                 f"from the manifests it is {getattr(fresh, name)!r}",
             )
-    source = plan.events_if_present(head.data)
+    source, why = plan.recorded_events(head.data)
     if source is None:
-        notes.append(
-            "the source of the data is not at hand: the recorded inputs are taken as given"
-        )
+        notes.append(f"{why}: the recorded inputs are taken as given")
     if not head.topology:
         return _Rederivation(plan, source)
     try:

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from titanflow.adapters.feeds.bundled import Bundled
+from titanflow.adapters.feeds.bundled import Bundled, dataset
 from titanflow.adapters.feeds.files import Files
 from titanflow.adapters.feeds.provider import (
     Action,
@@ -81,6 +81,18 @@ def open_provider(arena: ArenaSpec, folder: Path) -> Provider:
     place = Path(text) if text.startswith("/") else folder / text
     form = FileFormat(source.files.format)
     return Files(source.name, place, form, bar_ns, source.files.sha256)
+
+
+def promised_sha256(arena: ArenaSpec) -> str | None:
+    """Return the digest that an arena's source must have; None where nobody has fixed it.
+
+    Raises: SpecError if there is no such bundled data set, AdapterError if the package is damaged.
+    """
+    source = arena.sources[0]
+    if source.bundled is not None:
+        return dataset(source.bundled.dataset).sha256
+    assert source.files is not None  # the manifest's own rule: one of the two
+    return source.files.sha256
 
 
 def load_market(arena: ArenaSpec, ground: Ground, folder: Path) -> Market:
