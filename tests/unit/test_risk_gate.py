@@ -129,6 +129,35 @@ def test_messages_a_second_are_limited_and_tokens_come_back() -> None:
     assert Outcome.ALLOW is yes.outcome
 
 
+def test_an_intent_is_as_old_as_the_market_that_risk_has_heard_since() -> None:
+    bench = Bench({"maxIntentAgeSeconds": 5})
+    decided = bench.now
+    bench.bar(100, symbol="B", gap=5 * S)  # another instrument's bar is time as well
+    yes = bench.ask(1, 1, at=decided, seen=decided, decided_at=decided)
+
+    bench.bar(100, symbol="B", gap=1)
+    other = Bench({"maxIntentAgeSeconds": 5})
+    other.gate.load(bench.gate.dump())  # a restart forgets no time
+    no = bench.ask(1, 1, at=decided, seen=decided, decided_at=decided)
+    intent = other.intent(1, 1, at=decided, seen=decided, decided_at=decided)
+
+    assert Outcome.ALLOW is yes.outcome
+    assert ("stale-intent", 8, "STALE", 5 * S, 5 * S + 1) == said(no)
+    assert said(no) == said(other.take(intent)[0])
+
+
+def test_an_old_intent_may_still_cancel() -> None:
+    bench = Bench({"maxIntentAgeSeconds": 5})
+    order = bench.order(1, 1)
+    decided = bench.now
+    bench.bar(100, gap=60 * S)
+
+    cancel = bench.ask(1, 0, action=CANCEL, target=order.client_order_id, at=decided,
+                       decided_at=decided)  # fmt: skip
+
+    assert Outcome.ALLOW is cancel.outcome
+
+
 def test_messages_a_day_are_limited_until_the_next_day() -> None:
     bench = Bench({"maxOrdersPerDay": 1})
     first = bench.ask(1, 1)

@@ -270,6 +270,13 @@ cdef class Gate:
             return MAX_NOTIONAL
         return PASS
 
+    cpdef int64_t latest_mark(self):
+        """Return the time of the last mark of any instrument, ns; 0 before the first."""
+        cdef int64_t i, latest = 0
+        for i in range(self.mark_at.shape[0]):
+            latest = max(latest, self.mark_at[i])
+        return latest
+
     cpdef int64_t check_risk(self, int64_t c, int64_t i, int64_t side, int64_t lots):
         """Return 0 if risk's own order strictly reduces a position at a known price."""
         cdef int64_t x = self._at(c, i)

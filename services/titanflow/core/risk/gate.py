@@ -143,6 +143,7 @@ class Gate:
 
     def _bar(self, bar: Bar) -> Sequence[Fact]:
         i = self._setting.symbols[bar.symbol]
+        self._setting.now = max(self._setting.now, bar.at)
         changes = self._gate.mark(i, bar.close_ticks, bar.at, session_day(bar.at))
         if not changes and not self._reaction.flattens():
             return ()
@@ -216,6 +217,7 @@ class Gate:
             self._gate.load(state.gate)
         except ValueError as error:
             raise InvariantError(str(error)) from error
+        self._setting.now = self._gate.latest_mark()
         self._setting.holds.load(state.holds)
         self._setting.board = state.board
         self._setting.apply_switches()

@@ -37,6 +37,8 @@ class Setting:
         self.switches = Switches(self.names, self.symbols, self.members)
         self.lapsed = False
         """Whether there is no fresh lease, so that nothing new may pass."""
+        self.now = 0
+        """Time of the last bar that was heard, ns: what an intent's age is told by."""
         self._cause = NO_ID
         self._ordinal = 0
 

@@ -165,6 +165,9 @@ class Judge:
     def _check(self, intent: Intent, c: int, i: int, side: int, lots: int) -> int:
         """Return the number of the rule that refuses a new order or a replacement, or 0."""
         market = intent.order_type is OrderType.MARKET
+        # By the market's time that was heard here: an intent that was long on its way is old, even
+        # if it bears the time at which it was decided.
+        age = max(self._setting.now, intent.at) - intent.decided_at
         return self._setting.gate.check(
             c,
             i,
@@ -174,7 +177,7 @@ class Judge:
             lots,
             intent.limit_ticks,
             intent.at,
-            intent.decided_at,
+            intent.at - age,
             intent.action is IntentAction.NEW and self._is_duplicate(intent, c, i),
         )
 

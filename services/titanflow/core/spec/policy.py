@@ -157,7 +157,11 @@ class LimitsSpec(OrderLimitsSpec):
         1_000_000,
     )
     max_intent_age_seconds: int | None = _number(
-        "Oldest intent, in seconds of event time. Refused: 8 StaleOrder.", 1, 86_400
+        "Oldest order, in seconds of event time, from the decision to the last bar of the arena "
+        "that risk has heard when it arrives. In a simulation and in lock step none is late; at a "
+        "speed, one may be. Refused: 8 StaleOrder, STALE.",
+        1,
+        86_400,
     )
     duplicate_window_seconds: int | None = _number(
         "An order with the instrument, side, quantity and price of one sent within this many "
