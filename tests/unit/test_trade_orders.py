@@ -158,7 +158,7 @@ def test_an_unknown_target_is_refused(action: str) -> None:
 
     said = desk.cancel("ann", "y") if action == "cancel" else desk.replace("ann", "y", 5, 90)
 
-    assert [("ann", "8", S.REJECTED, 99, "CXL_REJECT:UNKNOWN_ORDER")] == brief(said)
+    assert [("ann", "8", S.REJECTED, 1, "CXL_REJECT:UNKNOWN_ORDER")] == brief(said)
     assert NO_ID == updates(said)[0].order
 
 
@@ -167,7 +167,7 @@ def test_the_name_of_an_ended_order_is_unknown() -> None:
     desk.order("ann", 1, 5, client_order_id="x")
     desk.bar(100)
 
-    assert [("ann", "8", S.REJECTED, 99, "CXL_REJECT:UNKNOWN_ORDER")] == brief(
+    assert [("ann", "8", S.REJECTED, 1, "CXL_REJECT:UNKNOWN_ORDER")] == brief(
         desk.cancel("ann", "x")
     )
 
@@ -179,7 +179,7 @@ def test_a_second_cancel_is_told_that_one_is_on_its_way() -> None:
 
     said = desk.cancel("ann", "x")
 
-    assert [("ann", "I", S.PENDING_CANCEL, 99, "CXL_REJECT:ALREADY_PENDING")] == brief(said)
+    assert [("ann", "I", S.PENDING_CANCEL, 3, "CXL_REJECT:ALREADY_PENDING")] == brief(said)
 
 
 def test_fewer_lots_at_the_same_price_keep_the_place_in_the_queue() -> None:

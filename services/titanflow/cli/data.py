@@ -10,7 +10,7 @@ import typer
 from titanflow.adapters.feeds.bundled import list_datasets
 from titanflow.adapters.feeds.survey import check
 from titanflow.cli import exits
-from titanflow.cli.output import Format, emit, say, table
+from titanflow.cli.output import Format, emit, flatten, say, spelt, table
 from titanflow.core.base.errors import NotFoundError, Problem
 from titanflow.core.base.nearest import nearest
 
@@ -22,11 +22,7 @@ def data_list(output: Format) -> None:
         emit([msgspec.to_builtins(d) for d in found], output)
         return
     for one in found:
-        rows = [
-            (k, v if isinstance(v, str | int) else str(v))
-            for k, v in msgspec.to_builtins(one).items()
-        ]
-        table(one.name, ("Field", "Value"), rows)
+        table(one.name, ("Field", "Value"), flatten(msgspec.to_builtins(one)))
 
 
 def data_check(source: str, output: Format) -> None:
@@ -41,9 +37,9 @@ def data_check(source: str, output: Format) -> None:
         emit(plain, output)
     else:
         symbols = plain.pop("symbols")
-        table(source, ("Field", "Value"), list(plain.items()))
+        table(source, ("Field", "Value"), flatten(plain))
         columns = tuple(symbols[0]) if symbols else ()
-        table("", columns, [tuple(s.values()) for s in symbols])
+        table("", columns, [tuple(map(spelt, s.values())) for s in symbols])
     bad = sum(sum(s.quarantined.values()) for s in report.symbols)
     say(f"{bad} bars quarantined")
     raise typer.Exit(exits.REFUSED if bad else exits.OK)

@@ -261,7 +261,10 @@ def why(
             "order, fill, state change, split. Leave out to name a time."
         ),
     ] = "",
-    session: Annotated[str, typer.Option(help="The session.")] = "@latest",
+    session: SessionName = "@latest",
+    named: Annotated[
+        str, typer.Option("--session", help="The session, where no decision is named by its id.")
+    ] = "",
     contender: Annotated[str, typer.Option(help="Whose decision (also HOLD).")] = "",
     symbol: Annotated[str, typer.Option(help="Of which instrument.")] = "",
     at: Annotated[str, typer.Option(help="At which date or time (UTC).")] = "",
@@ -270,7 +273,7 @@ def why(
     """Explain a decision: inputs, parts of the score, checks, orders, fills, result, lineage."""
     from titanflow.cli.explain import why as run
 
-    run(decision, session, (contender, symbol, at), output)
+    run(decision, named or session, (contender, symbol, at), output)
 
 
 @app.command()

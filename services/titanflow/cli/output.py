@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import typer
 
@@ -105,4 +105,27 @@ def fail(text: str, code: int = exits.ERROR) -> NoReturn:
 
 def flatten(value: Mapping[str, object]) -> list[tuple[str, object]]:
     """Return the rows of a two-column table of *value*."""
-    return [(key, "—" if item is None else item) for key, item in value.items()]
+    return [(key, spelt(item)) for key, item in value.items()]
+
+
+def spelt(value: object) -> object:
+    """Return plain data as people write it: no braces, no quotes, a dash for nothing.
+
+    >>> spelt({"AAPL": {"rows": 3}, "FB": {"rows": 4}}), spelt(("a", "b")), spelt({}), spelt(None)
+    ('AAPL (rows 3); FB (rows 4)', 'a; b', '—', '—')
+    """
+    match value:
+        case None:
+            return "—"
+        case dict():
+            rows = cast("dict[str, object]", value).items()
+            parts = [
+                f"{key} ({spelt(item)})" if isinstance(item, dict) else f"{key} {spelt(item)}"
+                for key, item in rows
+            ]
+            deep = any(isinstance(item, dict) for _, item in rows)
+            return ("; " if deep else ", ").join(parts) or "—"
+        case list() | tuple():
+            return "; ".join(str(spelt(item)) for item in cast("list[object]", value)) or "—"
+        case _:
+            return value

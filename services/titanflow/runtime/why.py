@@ -41,10 +41,10 @@ from titanflow.core.risk.gate import Gate
 from titanflow.core.risk.rules import RULES
 from titanflow.core.risk.verdict import Asked
 from titanflow.core.spec.words import Origin, Outcome
-from titanflow.runtime.describe import describe
 from titanflow.runtime.journal import Head, facts_of, read_head
 from titanflow.runtime.plan import Plan, plan_from_head
 from titanflow.runtime.recompute import Recomputation, topology_of, turns_of
+from titanflow.runtime.sentence import sentence_of, stands_alone
 from titanflow.runtime.sim import INPUTS, Driver
 
 FOLLOWERS_MAX = 200
@@ -389,8 +389,10 @@ def _sentence(
             f"{subject.contender} went from {subject.former.value} to {subject.state.value}: "
             f"{subject.text} ({_compared(subject.text, subject.limit, subject.actual)})."
         )
-    parts = []
     signal = witness.signal
+    if stands_alone(subject) and signal is None and verdict is None:
+        return sentence_of(subject, related)
+    parts = []
     if signal is not None:
         thought = signal.explanation.text or "it gave no reason, or sent orders of its own making"
         parts.append(f"{signal.contender} thought {signal.side.name}: {thought}")
@@ -412,6 +414,4 @@ def _sentence(
     if ended:
         text = ended[-1].text if isinstance(ended[-1], OrderUpdate) else ""
         parts.append(f"last update: {ended[-1].status.value} {text}".rstrip())
-    if not parts:
-        parts.append(describe(subject))
-    return ". ".join(parts) + "."
+    return ". ".join(parts) + "." if parts else sentence_of(subject)

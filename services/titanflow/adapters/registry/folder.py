@@ -16,7 +16,7 @@ import msgspec
 from titanflow.adapters.registry.document import FILE_BYTES_MAX, Flaw, Node, documents
 from titanflow.adapters.registry.salvage import STAND_INS, Salvage
 from titanflow.adapters.registry.words import Fault, Place, nearest, path_of
-from titanflow.core.base.errors import Problem, SpecError
+from titanflow.core.base.errors import NotFoundError, Problem, SpecError
 from titanflow.core.base.ident import canonical, digest
 from titanflow.core.base.nearest import close_to
 from titanflow.core.spec.arena import ArenaSpec
@@ -287,7 +287,7 @@ def _files(path: Path) -> list[Path]:
         if path.is_file():
             return [path]
         if not path.is_dir():
-            raise SpecError(
+            raise NotFoundError(
                 [Problem("no such file or folder", str(path), "name a folder of manifests")]
             )
         found = [p for p in path.iterdir() if p.suffix in {".yaml", ".yml"} and p.is_file()]

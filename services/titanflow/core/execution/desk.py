@@ -34,6 +34,7 @@ from titanflow.core.facts import (
 )
 from titanflow.core.spec.ground import Ground
 from titanflow.core.spec.words import (
+    CancelRejectReason,
     IntentAction,
     KillAction,
     Liquidity,
@@ -205,9 +206,10 @@ class Trade:
             self._refuse_unknown(verdict)
         elif ticket.risk and verdict.origin is not Origin.RISK:
             text = "CXL_REJECT:ORDER_OF_RISK"
-            self._update(ticket, verdict.at, lifecycle.STATUS, RejectReason.OTHER, text)
+            self._update(ticket, verdict.at, lifecycle.STATUS, CancelRejectReason.OTHER, text)
         elif not cancels and (text := self._stopped(verdict)):
-            self._update(ticket, verdict.at, lifecycle.STATUS, RejectReason.BROKER_OPTION, text)
+            reason = CancelRejectReason.BROKER_OPTION
+            self._update(ticket, verdict.at, lifecycle.STATUS, reason, text)
         elif ticket.state is OrdStatus.PENDING_CANCEL or (
             not cancels and ticket.state is OrdStatus.PENDING_REPLACE
         ):
@@ -215,7 +217,7 @@ class Trade:
                 ticket,
                 verdict.at,
                 lifecycle.STATUS,
-                RejectReason.OTHER,
+                CancelRejectReason.ALREADY_PENDING,
                 "CXL_REJECT:ALREADY_PENDING",
             )
         else:
@@ -385,7 +387,7 @@ class Trade:
                 self._next_id(), verdict.id, verdict.at, verdict.at, NO_ID, verdict.contender,
                 verdict.symbol, verdict.target, OrdStatus.REJECTED, lifecycle.REJECTED,
                 verdict.side, verdict.quantity_lots, verdict.limit_ticks, 0, 0,
-                int(RejectReason.OTHER), "CXL_REJECT:UNKNOWN_ORDER",
+                int(CancelRejectReason.UNKNOWN_ORDER), "CXL_REJECT:UNKNOWN_ORDER",
             )
         )  # fmt: skip
 

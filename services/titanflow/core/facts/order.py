@@ -27,8 +27,9 @@ class OrderUpdate(Fact, frozen=True, array_like=True, tag=True, gc=False):
     """A change of an order that is no execution: accepted, replaced, canceled, rejected, expired.
 
     `exec_type` is FIX ExecType(150) as one letter; `reason` is OrdRejReason(103) for a rejection,
-    ExecRestatementReason(378) for a cancel nobody asked for, else -1. quantity = cum + leaves
-    while the order lives; leaves is 0 once it ended.
+    CxlRejReason(102) where a change was refused (`text` begins with CXL_REJECT and `order` is
+    zero), ExecRestatementReason(378) for a cancel nobody asked for, else -1. While the order lives
+    quantity = cum + leaves; leaves is 0 once it ended.
     """
 
     order: Id

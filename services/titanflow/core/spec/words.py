@@ -85,6 +85,15 @@ class SelfMatchPrevention(StrEnum):
     CANCEL_BOTH = "CancelBoth"
 
 
+class CancelRejectReason(IntEnum):
+    """FIX CxlRejReason(102), the reasons that we give: why an order could not be changed."""
+
+    UNKNOWN_ORDER = 1
+    BROKER_OPTION = 2
+    ALREADY_PENDING = 3
+    OTHER = 99
+
+
 class RejectReason(IntEnum):
     """OrdRejReason(103), the values that TitanFlow uses."""
 
