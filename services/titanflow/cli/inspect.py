@@ -110,7 +110,16 @@ def session_list(output: Format) -> None:
         emit([msgspec.to_builtins(card) for card in cards], output)
         return
     rows = [
-        (c.session, c.arena, c.status, c.events, sum(c.facts.values()), c.digest[:16], c.seconds)
+        (
+            c.session,
+            c.arena,
+            c.status,
+            # A card tells how much there was when its session has ended.
+            c.events or "—",
+            sum(c.facts.values()) or "—",
+            c.digest[:16] or "—",
+            c.seconds or "—",
+        )
         for c in cards
     ]
     columns = ("Session", "Arena", "Status", ">Events", ">Facts", "Digest", ">Seconds")
@@ -206,13 +215,13 @@ def plain_fact(fact: Fact) -> dict[str, object]:
 def session_size(name: str, output: Format) -> None:
     """Show bytes per session file and per fact."""
     session = sessions.find(name)
-    facts = max(sum(session.card().facts.values()), 1)
+    facts = sum(session.card().facts.values())
     journal = session.journal.stat().st_size
     data: dict[str, object] = {
         "session": session.name,
         "bytes": session.size_bytes(),
         "journalBytes": journal,
-        "journalBytesPerFact": round(journal / facts, 1),
+        "journalBytesPerFact": round(journal / facts, 1) if facts else None,
     }
     if output is Format.TABLE:
         table("", ("Field", "Value"), flatten(data))
