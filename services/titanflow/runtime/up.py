@@ -28,6 +28,7 @@ from titanflow.adapters.bus.streams import Pod, Topology, check, subject
 from titanflow.core.base.errors import AdapterError, InvariantError
 from titanflow.runtime import nats_server
 from titanflow.runtime import session as sessions
+from titanflow.runtime.beat import read_beat
 from titanflow.runtime.chronicle import new_card
 from titanflow.runtime.door import SENTINEL
 from titanflow.runtime.place import Live, Settings, replace
@@ -149,6 +150,9 @@ class Supervisor:
         self._children = [_Child(pod) for pod in self.topology.pods]
         self._server: nats_server.NatsServer | None = None
         self._tell_at = 0.0
+        self._names = frozenset(pod.name for pod in self.topology.pods)
+        self._garbled: set[str] = set()
+        """Pods of whose heartbeats it was told that they are none."""
 
     def run(self, watch: Callable[[], None]) -> bool:
         """Run until the session has ended; say whether it has. *watch* is called again and again.
@@ -190,9 +194,18 @@ class Supervisor:
                 watch()
                 await asyncio.sleep(_LOOK_SECONDS)
 
-    def _hear(self, _: str, data: bytes) -> None:
+    def _hear(self, on: str, data: bytes) -> None:
+        """Take a heartbeat: it is about the pod on whose subject it came, whatever it says."""
+        name = on.rpartition(".")[2]
+        if name not in self._names:
+            return
+        if read_beat(data) is None:
+            if name not in self._garbled:
+                self._garbled.add(name)
+                self._notice(f"pod {name} says heartbeats that are none; they do not count")
+            return
         state = msgspec.json.decode(data, type=dict[str, object])
-        self.states[str(state.get("pod"))] = state
+        self.states[name] = {**state, "pod": name}
 
     def _tell(self) -> None:
         """Write down, once a second, what the pods said of themselves."""

@@ -306,7 +306,9 @@ def consumers(topology: Topology) -> tuple[Consumer, ...]:
         if pod.output:
             name = stream_name(topology.arena, pod.output)
             own = (output_subject(topology, pod),)
-            found.append(Consumer(name, f"{pod.name}-turns", pod.name, own, UNORDERED_IN_FLIGHT))
+            if pod.role != "sentinel":  # what it remembers, it hears as everybody's
+                turns = Consumer(name, f"{pod.name}-turns", pod.name, own, UNORDERED_IN_FLIGHT)
+                found.append(turns)
             found.append(seat(topology, pod))
         if pod.writes_journal:
             whole = [stream_name(topology.arena, kind) for kind in JOURNALLED]
