@@ -42,6 +42,8 @@ EFFECT_SECONDS_MAX: Final = 0.25
 CANCEL_SECONDS_MAX: Final = 1.0
 LEASE_SECONDS_MAX: Final = 1.25
 """A lease of a second, and the renewal that may have just been heard."""
+LEASE_SECONDS_LOOSE: Final = 2.0
+"""The most that the short form allows; governance stands still for three seconds."""
 COMMANDS: Final = 100
 LINKS: Final = 8
 _ENDED: Final = frozenset(
@@ -219,7 +221,9 @@ def kill_switch(outcome: Result, folder: Path, *, short: bool, seed: int) -> Non
         "orders in the second before, max": max(_rate(told, mark.sent) for mark in played),
     }
     outcome.demand("something was allowed after the answer", late == 0)
-    outcome.demand("the effect took too long", max(effects) <= EFFECT_SECONDS_MAX)
+    outcome.demand(
+        "the effect took too long", max(effects) <= EFFECT_SECONDS_MAX * outcome.patience
+    )
     outcome.demand("orders rest", resting == 0)
     outcome.demand("one person could release", all(mark.same_refused for mark in played))
     outcome.demand("nothing was traded after a release", passed_again == len(played))
@@ -298,7 +302,8 @@ def without(outcome: Result, folder: Path, *, short: bool, seed: int) -> None:
     lapses = [(at, fact) for at, fact in told if isinstance(fact, Lapse)]
     gone = outages[0]
     new = [at for at, fact in told if _is_new(fact)]
-    late = [at for at in new if gone.began + LEASE_SECONDS_MAX * 1e9 < at < gone.ended]
+    lease = min(LEASE_SECONDS_MAX * outcome.patience, LEASE_SECONDS_LOOSE)
+    late = [at for at in new if gone.began + lease * 1e9 < at < gone.ended]
     last = max((at for at in new if gone.began < at < gone.ended), default=gone.began)
     everything = Mark("ARENA", "")
     resting = _live(told, gone.began + int(2e9), everything)
