@@ -123,7 +123,7 @@ CONTENDER_FLAWS = [
         "tier: 7",
         ("12: spec.tier: a word is expected, not 7; one of: Candidate, Shadow, Paper, Retired"),
     ),
-    ("tier: Paper", "replicas: 2", "12: spec.replicas: replicas is not built yet; remove it"),
+    ("tier: Paper", "suspend: true", "12: spec.suspend: suspend is not built yet; remove it"),
     (
         "tier: Paper",
         "capital: 100000",
