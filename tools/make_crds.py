@@ -181,6 +181,9 @@ def _convert(
     absent = schema.get("x-not-built", ())
     if "enum" in told:
         told["enum"] = [word for word in told["enum"] if word not in absent]
+        if not all(word in told.get("description", "") for word in told["enum"]):
+            words = ", ".join(map(str, told["enum"]))
+            told["description"] = f"{told.get('description', '')} One of: {words}.".strip()
     if told.get("type") == "integer":
         wide = told.get("maximum", 0) > 2**31 - 1
         told["format"] = "int64" if wide else "int32"

@@ -5,11 +5,14 @@ The custom resources, the pages on them and whoever reads objects take it from h
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, cast
+
+from msgspec.json import encode
 
 from titanflow.core.spec.arena import ArenaSpec
 from titanflow.core.spec.bundle import BundleSpec
-from titanflow.core.spec.common import SpecModel
+from titanflow.core.spec.common import SpecModel, problems_of
 from titanflow.core.spec.contender import ContenderSpec
 from titanflow.core.spec.policy import PolicySpec
 from titanflow.core.spec.status import ArenaStatus, BundleStatus, ContenderStatus, PolicyStatus
@@ -162,3 +165,50 @@ RESOURCES: tuple[Resource, ...] = (
     ),
 )
 """In the order in which manifests are told of."""
+
+
+class Read(NamedTuple):
+    """The spec of an object, and what this version does not know of it."""
+
+    spec: SpecModel
+    unknown: list[str]
+    """Paths of fields that were left out, such as spec.thinking."""
+
+
+def read_spec(kind: str, content: Mapping[str, Any]) -> Read:
+    """Return the spec of an object that an API server holds, of this or another schema.
+
+    Unknown fields are left out, so that an operator outlives a newer resource; a manifest that a
+    person writes is refused for them instead.
+
+    Raises: pydantic's ValidationError for what no version allows; KeyError for an unknown kind.
+    """
+    model = next(one.spec for one in RESOURCES if one.kind == kind)
+    left, unknown = dict(content), list[str]()
+    for _ in range(_DEPTH_MAX):
+        _, errors = problems_of(model, encode(left).decode())
+        strange = [error["loc"] for error in errors if error["type"] == "extra_forbidden"]
+        if not strange:
+            break
+        for place in strange:
+            left = _without(left, place)
+            unknown.append(".".join(map(str, ("spec", *place))))
+    return Read(model.model_validate_json(encode(left).decode(), strict=True), unknown)
+
+
+_DEPTH_MAX = 16
+"""Rounds in which unknown fields are found; a round finds all of them, so two suffice."""
+
+
+def _without(content: Any, place: tuple[str | int, ...]) -> Any:
+    """Return *content* without what stands at *place*."""
+    head, *rest = place
+    if isinstance(content, Mapping):
+        told = {str(key): part for key, part in cast("Mapping[str, Any]", content).items()}
+        if rest:
+            return told | {str(head): _without(told[str(head)], tuple(rest))}
+        return {key: part for key, part in told.items() if key != head}
+    items = list(cast("Sequence[Any]", content))
+    assert isinstance(head, int)
+    items[head] = _without(items[head], tuple(rest))
+    return items
