@@ -14,7 +14,8 @@ from titanflow.core.spec.common import SpecModel
 from titanflow.core.spec.shape import DISTINCT, Keyed, Sha256
 from titanflow.core.spec.words import Tier
 
-INT32_MAX, INT64_MAX = 2**31 - 1, 2**63 - 1
+INT32_MAX, EXACT_MAX = 2**31 - 1, 2**53 - 1
+"""The API server compares bounds as floats: beyond 2^53 they turn into their negative."""
 
 Short = Annotated[str, StringConstraints(max_length=16)]
 Label = Annotated[str, StringConstraints(max_length=40)]
@@ -32,7 +33,7 @@ def _count(text: str) -> Any:
 
 
 def _total(text: str) -> Any:
-    return Field(default=None, ge=0, le=INT64_MAX, description=text)
+    return Field(default=None, ge=0, le=EXACT_MAX, description=text)
 
 
 def _time(text: str) -> Any:
