@@ -109,12 +109,6 @@ BAD = [
     ),
     (
         ArenaSpec,
-        arena(clock={"replay": {"speed": 86400}}),
-        ("clock", "replay", "speed"),
-        "only 0, as fast as the machine goes, is built yet",
-    ),
-    (
-        ArenaSpec,
         arena(killSwitch={"instruments": ["MSFT"]}),
         ("killSwitch", "instruments", 0),
         "MSFT is not traded here",

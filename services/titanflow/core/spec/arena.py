@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from titanflow.core.base.instant import parse_instant
 from titanflow.core.spec.common import FORBIDDEN, Fault, Rule, SpecModel
@@ -64,23 +64,17 @@ class SeasonSpec(SpecModel):
     )
 
 
-def _speed(speed: int) -> int:
-    if speed:
-        raise ValueError("only 0, as fast as the machine goes, is built yet")
-    return speed
-
-
 class ReplaySpec(SpecModel):
     """How a replay runs."""
 
     words_not_built: ClassVar[Mapping[str, frozenset[str]]] = {"atEnd": frozenset({"Restart"})}
 
-    speed: Annotated[int, AfterValidator(_speed)] = Field(
+    speed: int = Field(
         default=0,
         ge=0,
         le=100_000_000,
-        description="Seconds of market time in one second of wall time; only 0, as fast as the "
-        "machine goes, is built yet. Default: 0.",
+        description="Seconds of market time in one second of wall time: 86400 is a day each "
+        "second, 0 as fast as the machine goes. A simulation has no wall time. Default: 0.",
     )
     at_end: Literal["Stop"] = Field(
         default="Stop", description="When the data ends: Stop closes the session. Default: Stop."
