@@ -155,7 +155,7 @@ def _schema(resource: Resource) -> dict[str, Any]:
             "kind": {"description": f"Kind of this object: {kind}.", "type": "string"},
             "metadata": {"type": "object", "properties": bounded},
             "spec": structural(resource.spec.model_json_schema(by_alias=True)),
-            "status": structural(resource.status.model_json_schema(by_alias=True)),
+            "status": structural(resource.observed.model_json_schema(by_alias=True)),
         },
     }
 

@@ -236,7 +236,7 @@ def test_whole_statuses_are_taken(example: ApiServer) -> None:
 
         place = f"/apis/{kit.API_VERSION}/namespaces/arena/{plural}/{name}"
         held = example.ask("GET", place).body["status"]
-        model = next(one.status for one in RESOURCES if one.plural == plural)
+        model = next(one.observed for one in RESOURCES if one.plural == plural)
         assert told == {word: held[word] for word in told}
         assert model.model_validate_json(json.dumps(held))
 

@@ -38,10 +38,10 @@ class Rule(NamedTuple):
 
     cel: str
     """What must hold of `self`; a rule that names `oldSelf` is about a change of an object."""
-    message: str
-    """What to do, for people."""
+    words: str
+    """What is wrong and what to do, for people."""
     path: str = ""
-    """The field that the message is about, such as season.end; empty is the model itself."""
+    """The field that the words are about, such as season.end; empty is the model itself."""
     reason: str = INVALID
     broken: Callable[[Any], bool | list[Fault]] | None = None
     """Whether a model breaks it, or where it does, with words; None for a rule about changes, of
@@ -52,12 +52,12 @@ class Rule(NamedTuple):
         found = self.broken is not None and self.broken(model)
         if isinstance(found, bool):
             place = tuple(self.path.split(".")) if self.path else ()
-            return [(place, self.message)] if found else []
+            return [(place, self.words)] if found else []
         return found
 
     def schema(self) -> dict[str, str]:
         """Return the rule as a custom resource holds it."""
-        told = {"rule": self.cel, "message": self.message, "reason": self.reason}
+        told = {"rule": self.cel, "message": self.words, "reason": self.reason}
         return told | ({"fieldPath": f".{self.path}"} if self.path else {})
 
 

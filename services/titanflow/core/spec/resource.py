@@ -14,8 +14,13 @@ from titanflow.core.spec.arena import ArenaSpec
 from titanflow.core.spec.bundle import BundleSpec
 from titanflow.core.spec.common import SpecModel, problems_of
 from titanflow.core.spec.contender import ContenderSpec
+from titanflow.core.spec.observed import (
+    ArenaObserved,
+    BundleObserved,
+    ContenderObserved,
+    PolicyObserved,
+)
 from titanflow.core.spec.policy import PolicySpec
-from titanflow.core.spec.status import ArenaStatus, BundleStatus, ContenderStatus, PolicyStatus
 
 
 class Column(NamedTuple):
@@ -37,7 +42,8 @@ class Resource(NamedTuple):
     short: str
     description: str
     spec: type[SpecModel]
-    status: type[SpecModel]
+    observed: type[SpecModel]
+    """The model of its status."""
     columns: tuple[Column, ...]
     selectable: tuple[str, ...]
     """Fields of the spec that `--field-selector` may ask for."""
@@ -64,7 +70,7 @@ RESOURCES: tuple[Resource, ...] = (
         "capital, costs and fill model, alike for all. One execution of it is a session with a "
         'journal. Contenders without spec.arena stand in the arena "main".',
         ArenaSpec,
-        ArenaStatus,
+        ArenaObserved,
         (
             Column("Clock", ".spec.clock.kind", "Replay (recorded time)."),
             Column("Data", ".status.data", "Real or Synthetic."),
@@ -92,7 +98,7 @@ RESOURCES: tuple[Resource, ...] = (
         "A Contender is anything that competes in an Arena: rules, a model, or the user's own "
         "Python. It trades a portfolio of its own under the RiskPolicies that select it.",
         ContenderSpec,
-        ContenderStatus,
+        ContenderObserved,
         (
             Column("Tier", ".spec.tier", "League."),
             Column("Recipe", ".spec.recipe.kind", "Kind of recipe."),
@@ -126,7 +132,7 @@ RESOURCES: tuple[Resource, ...] = (
         "service. It fails closed: a contender that no policy selects trades nothing above tier "
         "Shadow.",
         PolicySpec,
-        PolicyStatus,
+        PolicyObserved,
         (
             Column("Enforcement", ".spec.enforcement", "Enforce refuses."),
             Column("On Breach", ".spec.onBreach", "What a broken portfolio limit does."),
@@ -149,7 +155,7 @@ RESOURCES: tuple[Resource, ...] = (
         "A ModelBundle is a signed, content-addressed archive of an ONNX graph with its feature "
         "schema and evidence, which contenders of kind Model ask.",
         BundleSpec,
-        BundleStatus,
+        BundleObserved,
         (
             Column("Desired", ".spec.version", "Version asked for."),
             Column("Stable", ".status.stableVersion", "Version that serves."),

@@ -41,7 +41,7 @@ def _time(text: str) -> Any:
     return Field(default=None, max_length=35, description=text, json_schema_extra=schema)
 
 
-class ConditionStatus(SpecModel):
+class Condition(SpecModel):
     """One observation (metav1.Condition)."""
 
     type: str = Field(
@@ -49,8 +49,8 @@ class ConditionStatus(SpecModel):
         pattern=r"^[A-Za-z]([A-Za-z0-9._/-]*[A-Za-z0-9])?$",
         description="CamelCase name of what is observed, such as Ready.",
     )
-    status: Literal["True", "False", "Unknown"] = Field(
-        description="True, False, or Unknown while not yet known."
+    holds: Literal["True", "False", "Unknown"] = Field(
+        alias="status", description="True, False, or Unknown while not yet known."
     )
     reason: str = Field(
         min_length=1,
@@ -58,7 +58,11 @@ class ConditionStatus(SpecModel):
         pattern=r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$",
         description="One CamelCase word from a closed list: why the status is what it is.",
     )
-    message: str = Field(max_length=32768, description="The same for people, with what to do next.")
+    text: str = Field(
+        alias="message",
+        max_length=32768,
+        description="The same for people, with what to do next.",
+    )
     observed_generation: int | None = _total("metadata.generation that this is about.")
     last_transition_time: str = Field(
         max_length=35,
@@ -74,14 +78,14 @@ class _Observed(SpecModel):
         "metadata.generation that the operator has acted on; a smaller one than the object's means "
         "that status is stale."
     )
-    conditions: Annotated[tuple[ConditionStatus, ...] | None, Keyed("type")] = Field(
+    conditions: Annotated[tuple[Condition, ...] | None, Keyed("type")] = Field(
         default=None,
         max_length=16,
         description="Observations by type; `kubectl wait --for=condition=Ready` reads them.",
     )
 
 
-class KillSwitchStatus(SpecModel):
+class KillSwitchObserved(SpecModel):
     """The kill switch in effect."""
 
     engaged: bool | None = _said("true while trading is stopped here, whatever the source.")
@@ -97,7 +101,7 @@ class KillSwitchStatus(SpecModel):
     acknowledged_by: int | None = _count("Risk and execution pods that confirmed this state.")
 
 
-class ContendersStatus(SpecModel):
+class ContendersObserved(SpecModel):
     """How many contenders stand here."""
 
     total: int | None = _count("All that name this arena.")
@@ -108,7 +112,7 @@ class ContendersStatus(SpecModel):
     retired: int | None = _count("In tier Retired.")
 
 
-class LeaderStatus(SpecModel):
+class LeaderObserved(SpecModel):
     """First in the standings."""
 
     name: Label | None = _said("Name of the Contender.")
@@ -122,7 +126,7 @@ class LeaderStatus(SpecModel):
     )
 
 
-class JournalStatus(SpecModel):
+class JournalObserved(SpecModel):
     """Head of the session's record."""
 
     head: Sha256 | None = _said("Digest of the journal up to now, 64 hexadecimal digits.")
@@ -130,30 +134,32 @@ class JournalStatus(SpecModel):
     closed: bool | None = _said("true after the closing record.")
 
 
-class ArenaStatus(_Observed):
+class ArenaObserved(_Observed):
     """What the operator and the ledger observe; written at most every 15 s."""
 
     session: Word | None = _said("Id of the open session; `titanflow verify` takes it.")
     season: Label | None = _said("Name of the season that the session belongs to.")
     started_at: str | None = _time("When the session was opened.")
     source: Label | None = _said("Name of the source that speaks now.")
-    data: Literal["Real", "Synthetic"] | None = _said(
-        "What the events are: Real (recorded or live market) or Synthetic (generated)."
+    reality: Literal["Real", "Synthetic"] | None = Field(
+        default=None,
+        alias="data",
+        description="What the events are: Real (recorded or live market) or Synthetic (generated).",
     )
     last_event_at: str | None = _time("Event time of the last market event; of a replay, past.")
     lag: Short | None = _said("Age of the oldest event not yet posted, for people, such as 38ms.")
     lag_micros: int | None = _total("The same in microseconds.")
-    contenders: ContendersStatus | None = _said("How many contenders stand here.")
-    leader: LeaderStatus | None = _said("First in the standings.")
+    contenders: ContendersObserved | None = _said("How many contenders stand here.")
+    leader: LeaderObserved | None = _said("First in the standings.")
     events: int | None = _total("Market events taken in this session.")
-    journal: JournalStatus | None = _said("Head of the session's record.")
+    journal: JournalObserved | None = _said("Head of the session's record.")
     invariants_broken: int | None = _total(
         "Broken invariants found in this session; anything but 0 clears Ready."
     )
-    kill_switch: KillSwitchStatus | None = _said("The kill switch in effect.")
+    kill_switch: KillSwitchObserved | None = _said("The kill switch in effect.")
 
 
-class BundleInUseStatus(SpecModel):
+class BundleInUseObserved(SpecModel):
     """One bundle in use."""
 
     name: Label = Field(description="Name of the ModelBundle.")
@@ -162,7 +168,7 @@ class BundleInUseStatus(SpecModel):
     sha256: Sha256 | None = _said("Digest in use, 64 hexadecimal digits.")
 
 
-class StandingStatus(SpecModel):
+class StandingObserved(SpecModel):
     """Row on the leaderboard, formatted for people; computed from entries and marks only."""
 
     rank: Annotated[str, StringConstraints(max_length=8)] | None = _said(
@@ -183,7 +189,7 @@ class StandingStatus(SpecModel):
     at: str | None = _time("Event time of this row.")
 
 
-class RiskStatus(SpecModel):
+class RiskObserved(SpecModel):
     """The law that a contender trades under."""
 
     policies: Annotated[tuple[Label, ...] | None, DISTINCT] = Field(
@@ -196,7 +202,7 @@ class RiskStatus(SpecModel):
     because: Word | None = _said("Limit that caused Reducing or Halted.")
 
 
-class ContenderStatus(_Observed):
+class ContenderObserved(_Observed):
     """What the operator and the ledger observe; standings at most every 15 s, and on change."""
 
     replicas: int | None = _count("Pods that exist; the scale subresource reads it.")
@@ -212,15 +218,15 @@ class ContenderStatus(_Observed):
         "Tier in effect; lower than spec.tier while something is missing, such as a policy. "
         "Candidate, Shadow, Paper, Live or Retired."
     )
-    bundles: Annotated[tuple[BundleInUseStatus, ...] | None, Keyed("name")] = Field(
+    bundles: Annotated[tuple[BundleInUseObserved, ...] | None, Keyed("name")] = Field(
         default=None, max_length=18, description="Bundles in use."
     )
-    standing: StandingStatus | None = _said("Row on the leaderboard.")
-    risk: RiskStatus | None = _said("The law that it trades under.")
-    kill_switch: KillSwitchStatus | None = _said("The kill switch in effect.")
+    standing: StandingObserved | None = _said("Row on the leaderboard.")
+    risk: RiskObserved | None = _said("The law that it trades under.")
+    kill_switch: KillSwitchObserved | None = _said("The kill switch in effect.")
 
 
-class BreachStatus(SpecModel):
+class BreachObserved(SpecModel):
     """A limit that was broken."""
 
     contender: Label | None = _said("Name of the Contender.")
@@ -230,7 +236,7 @@ class BreachStatus(SpecModel):
     time: str | None = _time("Event time.")
 
 
-class PolicyStatus(_Observed):
+class PolicyObserved(_Observed):
     """What the operator and the risk service observe."""
 
     bound_contenders: int | None = _count("Number of contenders that it binds.")
@@ -240,11 +246,11 @@ class PolicyStatus(_Observed):
     hash: Sha256 | None = _said("Digest of the spec that risk enforces, 64 hexadecimal digits.")
     refusals: int | None = _total("Orders refused under it in this session.")
     breaches: int | None = _total("Portfolio limits broken under it in this session.")
-    last_breach: BreachStatus | None = _said("The latest breach.")
-    kill_switch: KillSwitchStatus | None = _said("The kill switch in effect.")
+    last_breach: BreachObserved | None = _said("The latest breach.")
+    kill_switch: KillSwitchObserved | None = _said("The kill switch in effect.")
 
 
-class AnalysisStatus(SpecModel):
+class AnalysisObserved(SpecModel):
     """State of one measure of a rollout."""
 
     name: Annotated[str, StringConstraints(max_length=63)] = Field(
@@ -259,10 +265,12 @@ class AnalysisStatus(SpecModel):
     errors: int | None = _count("Measurements without an answer.")
     stable: Label | None = _said("Last value of the stable version.")
     candidate: Label | None = _said("Last value of the candidate.")
-    message: Sentence | None = _said("What it says, for people.")
+    text: Sentence | None = Field(
+        default=None, alias="message", description="What it says, for people."
+    )
 
 
-class RolloutStatus(SpecModel):
+class RolloutObserved(SpecModel):
     """The rollout in progress."""
 
     stage: (
@@ -280,12 +288,12 @@ class RolloutStatus(SpecModel):
         description="Part of the decisions that the candidate takes now, in percent.",
     )
     samples: int | None = _total("Decisions of the candidate in this step.")
-    analysis: Annotated[tuple[AnalysisStatus, ...] | None, Keyed("name")] = Field(
+    analysis: Annotated[tuple[AnalysisObserved, ...] | None, Keyed("name")] = Field(
         default=None, max_length=16, description="State of each measure."
     )
 
 
-class BundleStatus(_Observed):
+class BundleObserved(_Observed):
     """What the operator observes."""
 
     stable_version: Word | None = _said("Version that serves.")
@@ -299,4 +307,4 @@ class BundleStatus(_Observed):
     )
     consumers: int | None = _count("Contenders that refer to the bundle.")
     updated_consumers: int | None = _count("Contenders that serve the stable version.")
-    rollout: RolloutStatus | None = _said("The rollout in progress.")
+    rollout: RolloutObserved | None = _said("The rollout in progress.")
