@@ -8,16 +8,22 @@ every client-side apply would say `configured` for ever.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import yaml
 
+from titanflow.adapters.registry.reference import metadata, page
 from titanflow.core.spec.common import API_VERSION, Rule
 from titanflow.core.spec.resource import RESOURCES, Column, Resource
 from titanflow.core.spec.shape import VALIDATIONS
 from tools.tree import ROOT
 
 CRDS = ROOT / "crds"
+PAGES = ROOT / "docs/resources"
+MANIFESTS = ROOT / "docs/manifests.md"
+_MARK = "## metadata\n\n"
+"""What follows it is the table of the models."""
 GROUP, _, VERSION = API_VERSION.partition("/")
 
 NAMED = Rule(
@@ -52,9 +58,17 @@ _READ += ("propertyNames", "anyOf", "allOf", "$ref", "$defs", "x-not-built")
 
 def main() -> None:
     """Write all of them."""
-    CRDS.mkdir(exist_ok=True)
-    for resource in RESOURCES:
-        (CRDS / f"{resource.kind.lower()}.yaml").write_text(text_of(resource), "utf-8")
+    for path, text in texts().items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, "utf-8")
+
+
+def texts() -> dict[Path, str]:
+    """Return the content of every file that is made here, by its path."""
+    told = {CRDS / f"{one.kind.lower()}.yaml": text_of(one) for one in RESOURCES}
+    told |= {PAGES / f"{one.kind.lower()}.md": page(one) for one in RESOURCES}
+    head, mark, _ = MANIFESTS.read_text("utf-8").partition(_MARK)
+    return told | {MANIFESTS: head + mark + metadata()}
 
 
 def text_of(resource: Resource) -> str:

@@ -151,3 +151,12 @@ def test_server_and_models_agree_on_the_edges_of_every_field(server: ApiServer, 
     assert [] == differ
     assert refused > 40
     assert taken > 20
+
+
+def test_one_mistake_is_told_without_others_that_follow_from_it(server: ApiServer) -> None:
+    spec = kit.changed(kit.POLICY, {"limits.maxOrderNotional": "1,000"})
+
+    causes = tried(server, "RiskPolicy", spec).causes
+
+    assert {"spec.limits.maxOrderNotional"} == {field for field, _, _ in causes}
+    assert len(causes) == 2  # the pattern, and the words for it

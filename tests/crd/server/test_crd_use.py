@@ -296,3 +296,11 @@ def install(server: ApiServer, told: dict[str, Any], is_there: Any) -> None:
             return
         assert time.monotonic() < until, answer
         time.sleep(0.1)
+
+
+def test_objects_of_former_schemas_are_taken(server: ApiServer) -> None:
+    """The same files load in `tests/unit/test_spec_resource.py`."""
+    for file in (ROOT / "tests/crd/older").glob("*.yaml"):
+        said = server.kubectl("apply", "--server-side", "--dry-run=server", "-f", str(file))
+
+        assert said.count("serverside-applied") >= 8

@@ -15,6 +15,7 @@ from titanflow.core.spec.shape import (
     DecimalString,
     PositiveDecimal,
     Symbol,
+    exceeds,
     worded,
 )
 
@@ -122,8 +123,8 @@ class InstrumentSpec(SpecModel):
 
     constraints: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            "!has(self.minQuantity) || !has(self.maxQuantity) || "
-            "!quantity(self.minQuantity).isGreaterThan(quantity(self.maxQuantity))",
+            "!has(self.minQuantity) || !has(self.maxQuantity) || !"
+            + exceeds("self.minQuantity", "self.maxQuantity"),
             "minQuantity must not exceed maxQuantity",
             "minQuantity",
             broken=_no_quantity_fits,

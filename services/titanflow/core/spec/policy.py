@@ -15,7 +15,14 @@ from pydantic import Field
 from titanflow.core.base.fixed import parse_decimal
 from titanflow.core.spec.common import REQUIRED, Rule, SpecModel, field_of
 from titanflow.core.spec.selector import SelectorSpec
-from titanflow.core.spec.shape import DISTINCT, Currency, DecimalString, Keyed, Symbol
+from titanflow.core.spec.shape import (
+    DISTINCT,
+    Currency,
+    DecimalString,
+    Keyed,
+    Symbol,
+    exceeds,
+)
 from titanflow.core.spec.switch import KillSwitchSpec
 from titanflow.core.spec.words import BreachAction, OrderType, TimeInForce
 
@@ -32,8 +39,7 @@ def _order(low: str, high: str) -> Rule:
         return _exceeds(field_of(model, low), field_of(model, high))
 
     return Rule(
-        f"!has(self.{low}) || !has(self.{high}) || "
-        f"!quantity(self.{low}).isGreaterThan(quantity(self.{high}))",
+        f"!has(self.{low}) || !has(self.{high}) || !{exceeds(f'self.{low}', f'self.{high}')}",
         f"{low} must not exceed {high}",
         low,
         broken=broken,
@@ -330,8 +336,8 @@ class PolicySpec(SpecModel):
     constraints: ClassVar[tuple[Rule, ...]] = (
         Rule(
             "!has(self.aggregate) || !has(self.aggregate.maxGrossExposure) || "
-            "!has(self.limits.maxOrderNotional) || !quantity(self.limits.maxOrderNotional)"
-            ".isGreaterThan(quantity(self.aggregate.maxGrossExposure))",
+            "!has(self.limits.maxOrderNotional) || !"
+            + exceeds("self.limits.maxOrderNotional", "self.aggregate.maxGrossExposure"),
             "limits.maxOrderNotional must not exceed aggregate.maxGrossExposure",
             "limits.maxOrderNotional",
             broken=_order_beyond_the_house,

@@ -149,6 +149,15 @@ def moment(field: str) -> str:
     return f"timestamp(size({field}) == 10 ? {field} + 'T00:00:00Z' : {field})"
 
 
+def exceeds(low: str, high: str) -> str:
+    """Return CEL for: the amount in field *low* is more than that in *high*.
+
+    What is no number is refused for its shape; an error in another rule would only hide that.
+    """
+    numbers = f"isQuantity({low}) && isQuantity({high})"
+    return f"({numbers} && quantity({low}).isGreaterThan(quantity({high})))"
+
+
 DecimalString = Annotated[
     str,
     StringConstraints(max_length=24),
