@@ -19,7 +19,6 @@ from tools.make_crds import crd
 from tools.tree import ROOT
 
 EXAMPLE = ROOT / "examples/arena"
-FILES = [str(path) for path in sorted(EXAMPLE.glob("*.yaml"))]
 NOW = "2026-11-21T09:30:00Z"
 
 
@@ -49,6 +48,14 @@ def status(server: ApiServer, plural: str, name: str, told: dict[str, Any]) -> N
 def ready(value: str, reason: str) -> dict[str, Any]:
     told = {"type": "Ready", "status": value, "reason": reason, "message": "all in place"}
     return {"conditions": [told | {"lastTransitionTime": NOW}]}
+
+
+def test_the_other_example_is_taken(server: ApiServer) -> None:
+    flags = ("--server-side", "--validate=strict", "--dry-run=server")
+
+    said = server.kubectl("apply", *flags, "-f", str(ROOT / "examples/my_contender"))
+
+    assert said.count("serverside-applied") >= 3
 
 
 def test_a_second_apply_changes_nothing(example: ApiServer) -> None:
