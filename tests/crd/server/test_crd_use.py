@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -311,3 +315,40 @@ def test_objects_of_former_schemas_are_taken(server: ApiServer) -> None:
         said = server.kubectl("apply", "--server-side", "--dry-run=server", "-f", str(file))
 
         assert said.count("serverside-applied") >= 8
+
+
+def test_the_server_ends_with_whoever_started_it(tmp_path: Path) -> None:
+    """Also when that is killed: a test run that dies leaves nothing behind."""
+    told = (
+        "import sys, time; from pathlib import Path; from apiserver_kit import running\n"
+        "with running(Path(sys.argv[1])) as server:\n    print('up', flush=True); time.sleep(60)"
+    )
+    paths = os.pathsep.join((str(ROOT / "tests/support"), str(ROOT)))
+    parent = subprocess.Popen(
+        [sys.executable, "-c", told, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": paths},
+    )
+    assert parent.stdout is not None
+    with parent.stdout:
+        assert b"up\n" == parent.stdout.readline()
+    started = of_folder(tmp_path)
+    parent.kill()
+    parent.wait()
+
+    until = time.monotonic() + 10
+    while of_folder(tmp_path):
+        assert time.monotonic() < until, of_folder(tmp_path)
+        time.sleep(0.05)
+    assert 2 == len(started)
+
+
+def of_folder(folder: Path) -> list[str]:
+    """Return the servers that work in *folder*."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = path.read_bytes().decode(errors="replace")
+            if str(folder) in words and "python" not in words:
+                found.append(path.parent.name)
+    return found
