@@ -317,7 +317,7 @@ BAD_TEXT = {
     "a digest has": "AB" * 32,
     "a season's name": "-x",
     "write a UTC time": "tomorrow",
-    "this is not a time": "2001-02-30T00:00:00Z",
+    "this is not a time": "1900-02-29",
     "a token has": "a b",
     "write an entry point": "my contender",
     "write a version": "1.3",

@@ -160,3 +160,38 @@ def test_one_mistake_is_told_without_others_that_follow_from_it(server: ApiServe
 
     assert {"spec.limits.maxOrderNotional"} == {field for field, _, _ in causes}
     assert len(causes) == 2  # the pattern, and the words for it
+
+
+TIMES = [
+    ("2000-02-29", True), ("1900-02-29", False), ("2023-02-29T00:00:00Z", False),
+    ("2024-02-29T23:59:59.123456789+14:00", True), ("2001-02-30", False), ("2001-04-31", False),
+    ("2001-12-31T24:00:00Z", False), ("2001-12-31T23:59:60Z", False), ("0999-01-01", False),
+    ("2001-1-1", False), ("2001-01-01T00:00:00", False), ("2001-01-01T00:00Z", False),
+    ("2001-01-01T00:00:00+24:00", False), ("2001-01-01t00:00:00Z", False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "is_time"), TIMES)
+def test_a_time_is_one_to_both(server: ApiServer, text: str, is_time: bool) -> None:
+    spec = kit.changed(kit.ARENA, {"season": {"name": "1", "start": text}})
+
+    assert (201 if is_time else 422) == tried(server, "Arena", spec).code
+    assert is_time == (kit.refusals("Arena", spec) == [])
+
+
+ORDERS = [
+    ("2001-01-01", "2001-01-01T00:00:00Z", False),
+    ("2001-01-01", "2001-01-01T00:00:00.000000001Z", True),
+    ("2001-01-01T02:00:00+02:00", "2001-01-01T00:00:00Z", False),
+    ("2001-01-01T02:00:00+02:01", "2001-01-01T00:00:00Z", True),
+]
+
+
+@pytest.mark.parametrize(("start", "end", "is_good"), ORDERS)
+def test_a_season_ends_after_its_start_to_both(
+    server: ApiServer, start: str, end: str, is_good: bool
+) -> None:
+    spec = kit.changed(kit.ARENA, {"season": {"name": "1", "start": start, "end": end}})
+
+    assert (201 if is_good else 422) == tried(server, "Arena", spec).code
+    assert is_good == (kit.refusals("Arena", spec) == [])

@@ -19,6 +19,7 @@ from titanflow.core.spec.shape import (
     Keyed,
     MomentString,
     PositiveDecimal,
+    is_moment,
     moment,
     worded,
 )
@@ -37,7 +38,9 @@ class SeasonSpec(SpecModel):
 
     constraints: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            f"!has(self.start) || !has(self.end) || {moment('self.start')} < {moment('self.end')}",
+            f"!has(self.start) || !{is_moment('self.start')} || "
+            f"!has(self.end) || !{is_moment('self.end')} || "
+            f"{moment('self.start')} < {moment('self.end')}",
             "season.start must be before season.end",
             "end",
             broken=_ends_before_it_starts,

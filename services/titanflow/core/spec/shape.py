@@ -140,13 +140,24 @@ def _listed(schema: dict[str, Any], words: dict[str, Any]) -> dict[str, Any]:
 DISTINCT = _Distinct()
 
 DECIMAL = r"(0|[1-9][0-9]{0,14})(\.[0-9]{1,8})?"
-_ZONED = r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,9})?(Z|[+-][0-2][0-9]:[0-5][0-9])"
-_MOMENT = rf"[0-9]{{4}}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])({_ZONED})?"
+_HOUR = "([01][0-9]|2[0-3]):[0-5][0-9]"
+_DAY = (
+    "((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|"
+    "02-(0[1-9]|[12][0-9]))"
+)
+_MOMENT = rf"[1-9][0-9]{{3}}-{_DAY}(T{_HOUR}:[0-5][0-9](\.[0-9]{{1,9}})?(Z|[+-]{_HOUR}))?"
+_YEAR = "int(self.substring(0, 4))"
+_LEAP = f"({_YEAR} % 4 == 0 && ({_YEAR} % 100 != 0 || {_YEAR} % 400 == 0))"
 
 
 def moment(field: str) -> str:
     """Return CEL for the time that *field* holds: RFC 3339, or a date for its midnight in UTC."""
     return f"timestamp(size({field}) == 10 ? {field} + 'T00:00:00Z' : {field})"
+
+
+def is_moment(field: str) -> str:
+    """Return CEL for: *field* has the shape of a time, so that `moment` of it is no error."""
+    return f"{field}.matches(r'^{_MOMENT}$')"
 
 
 def exceeds(low: str, high: str) -> str:
@@ -182,7 +193,7 @@ MomentString = Annotated[
     worded(_MOMENT, "write a UTC time such as 2026-11-21T09:30:00Z, or a date"),
     Shaped(
         _calendar,
-        f"!self.matches(r'^{_MOMENT}$') || {moment('self')} >= timestamp('0001-01-01T00:00:00Z')",
+        f"!self.matches('^[1-9][0-9][0-9][0-9]-02-29') || {_LEAP}",
         "this is not a time of the calendar",
     ),
 ]
