@@ -30,10 +30,10 @@ COMPILE := $(UV) pip compile -q --universal --python-version 3.11 --generate-has
 PYTEST := $(BIN)/python -m pytest -q -p tools.no_skips
 NATIVE := $(wildcard native/titanflow/native/*.pyx native/titanflow/native/*.pxd) hatch_build.py
 
-.PHONY: help up test check fmt native dev mutants slow service drill soak bench golden proto lock dataset clean
+.PHONY: help up test check fmt native dev mutants slow service test-cluster drill soak bench golden proto crds lock dataset clean
 
 help: ## Show the verbs.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
 
 up: build/.native ## Start the arena (ARGS=--once runs it to the end and leaves).
 	@$(BIN)/titanflow up $(ARGS)
@@ -66,6 +66,9 @@ slow: dev ## Run the tests that take minutes.
 service: dev ## Run the tests that need a NATS server and real processes.
 	@$(PYTEST) tests/service
 
+test-cluster: dev ## Run the tests that need a real API server (TITANFLOW_KUBE_BIN holds its binaries).
+	@$(PYTEST) tests/crd/server
+
 drill: dev ## Break things on purpose and count what is lost (ARGS="F4 F5 --short").
 	@$(BIN)/python -m tools.drill $(ARGS)
 
@@ -76,12 +79,16 @@ soak: dev ## Run pods for MINUTES with faults; memory must not grow, books must 
 proto: dev ## Generate the committed protobuf code anew.
 	@$(BIN)/python -m tools.make_proto
 
+crds: dev ## Make the custom resources and the pages on them anew from the models.
+	@$(BIN)/python -m tools.make_crds
+
 bench: .venv-bench/.bench build/.native ## Run the benchmarks, with the peers beside.
 	@.venv-bench/bin/python -m benchmarks.replay $(ARGS)
 
 golden: dev ## Write the golden files anew; read the diff like code.
 	@$(BIN)/python -m tools.map_modules
-	@TITANFLOW_GOLDEN=write $(BIN)/python -m pytest -q tests/golden tests/contract tests/tidy/test_facts_grow.py tests/unit/test_registry_reference.py tests/service/test_streams_page.py
+	@$(BIN)/python -m tools.make_crds
+	@TITANFLOW_GOLDEN=write $(BIN)/python -m pytest -q tests/golden tests/contract tests/tidy/test_facts_grow.py tests/service/test_streams_page.py
 
 dataset: dev ## Make the bundled market data anew from its public source.
 	@$(BIN)/python tools/make_dataset.py $(ARGS)

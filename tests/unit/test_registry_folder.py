@@ -123,7 +123,7 @@ CONTENDER_FLAWS = [
         "tier: 7",
         ("12: spec.tier: a word is expected, not 7; one of: Candidate, Shadow, Paper, Retired"),
     ),
-    ("tier: Paper", "replicas: 2", "12: spec.replicas: replicas is not built yet; remove it"),
+    ("tier: Paper", "suspend: true", "12: spec.suspend: suspend is not built yet; remove it"),
     (
         "tier: Paper",
         "capital: 100000",
@@ -448,3 +448,26 @@ def test_a_good_manifest_with_a_wound_loads_or_is_refused_in_words(
     content = (text[:start] + wound + text[end:]).encode("utf-8", "surrogatepass")
 
     loads(tmp_path_factory.getbasetemp() / "wound.yaml", content)
+
+
+def test_what_a_cluster_adds_to_metadata_is_no_mistake(place: Path) -> None:
+    """An object that was read from a cluster is a manifest, its status cut off."""
+    before = load_folder(place).digests
+    extra = (
+        "metadata:\n  namespace: arena\n  uid: 0b8f\n  resourceVersion: '7'\n  generation: 2\n"
+        "  creationTimestamp: '2026-11-21T09:30:00Z'\n  managedFields: [{manager: kubectl}]\n"
+        "  ownerReferences: []\n  finalizers: []\n"
+        "  annotations: {kubectl.kubernetes.io/last-applied-configuration: '{}'}\n"
+    )
+    assert "metadata:\n" in CONTENDER
+    (place / "cross.yaml").write_text(CONTENDER.replace("metadata:\n", extra, 1))
+
+    assert before == load_folder(place).digests
+
+
+def test_one_folder_is_of_one_namespace(place: Path) -> None:
+    for name, namespace in (("cross", "arena"), ("other", "elsewhere")):
+        text = CONTENDER.replace("metadata:\n", f"metadata:\n  namespace: {namespace}\n", 1)
+        (place / f"{name}.yaml").write_text(text.replace("name: cross", f"name: {name}", 1))
+
+    assert any("several namespaces in one folder: arena, elsewhere" in s for s in refused(place))

@@ -151,3 +151,10 @@ def test_ten_thousand_contenders_fit_and_one_more_is_refused() -> None:
     ] == found
     del many["c00000"]
     assert 10_000 == len(compiled(arena(), **many).entrants)
+
+
+def test_a_contender_without_a_copy_stands_there_and_decides_nothing() -> None:
+    """It keeps its books, so it must not vanish from the ground as a retired one does."""
+    ground = compiled(arena(), x=contender(replicas=0), y=contender(replicas=1))
+
+    assert [("x", "Candidate"), ("y", "Paper")] == [(e.name, e.tier) for e in ground.entrants]

@@ -37,7 +37,7 @@ FAULTS: list[tuple[dict[str, Any], str, str]] = [
      "limits.maxOrderNotional",
      "limits.maxOrderNotional must not exceed aggregate.maxGrossExposure"),
     ({"instruments": [{"symbol": "A"}, {"symbol": "A"}]}, "instruments.1.symbol",
-     "two entries have the symbol A: join them"),
+     "A is already the symbol of entry 0: join them"),
 ]  # fmt: skip
 
 

@@ -44,7 +44,7 @@ STAGES = {
 """The services' names of the stages."""
 
 
-def up(folder: Path | None, *, once: bool, speed: float, shape: str) -> None:
+def up(folder: Path | None, *, once: bool, speed: float | None, shape: str) -> None:
     """Run an arena of pods to its end, or until an interrupt; then verify and tell."""
     if shape not in get_args(Shape):
         words = ", ".join(get_args(Shape))
@@ -58,6 +58,8 @@ def up(folder: Path | None, *, once: bool, speed: float, shape: str) -> None:
     )
     for line in plan.describe_data():
         say(f"data: {line}")
+    if speed is None:
+        speed = plan.loaded.arena.spec.clock.replay.speed
     session, goes_on = begin(plan, cast("Shape", shape), speed)
     supervisor = Supervisor(session, lambda text: say(f"  {text}"))
     pods = ", ".join(pod.name for pod in supervisor.topology.pods)

@@ -52,12 +52,13 @@ def up(
         bool, typer.Option("--once", help="Run to the end, verify, and wait for nobody.")
     ] = False,
     speed: Annotated[
-        float,
+        float | None,
         typer.Option(
             min=0.0,
-            help="Seconds of market time in a second; 0 is lock step, as fast as that goes.",
+            help="Seconds of market time in a second; 0 is lock step, as fast as that goes. "
+            "Without it, the Arena's clock.replay.speed.",
         ),
-    ] = 0.0,
+    ] = None,
     shape: Annotated[
         str,
         typer.Option(help="How the stages are cut into pods: colocated, split, apart or whole."),

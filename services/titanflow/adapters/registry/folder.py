@@ -25,6 +25,7 @@ from titanflow.core.spec.common import API_VERSION, Metadata, SpecModel
 from titanflow.core.spec.compile import CONTENDERS_MAX
 from titanflow.core.spec.contender import ContenderSpec
 from titanflow.core.spec.policy import PolicySpec
+from titanflow.core.spec.resource import RESOURCES
 from titanflow.core.spec.words import Tier
 
 DOCUMENTS_MAX = 20_000
@@ -32,12 +33,7 @@ DOCUMENTS_MAX = 20_000
 PROBLEMS_MAX = 200
 """Most problems that are listed; who has more than that has made one mistake many times."""
 
-KINDS: dict[str, type[SpecModel]] = {
-    "Arena": ArenaSpec,
-    "Contender": ContenderSpec,
-    "RiskPolicy": PolicySpec,
-    "ModelBundle": BundleSpec,
-}
+KINDS: dict[str, type[SpecModel]] = {one.kind: one.spec for one in RESOURCES}
 
 _TOP = ("apiVersion", "kind", "metadata", "spec")
 _PLACED = re.compile(r"(Arena|Contender|RiskPolicy|ModelBundle)/(\S+)(?: (\S+))?")
@@ -309,6 +305,7 @@ class _Reading:
         """Kinds of which there may be more, or other names, than what was found."""
         self._found: dict[tuple[str, str], Manifest[Any]] = {}
         self._seen: dict[str, list[str]] = {kind: [] for kind in KINDS}
+        self._namespaces: set[str] = set()
         self._documents = 0
         self._active = 0
 
@@ -347,6 +344,9 @@ class _Reading:
             what = f"{self._active:,} contenders: at most {CONTENDERS_MAX:,} fit one arena"
             self.problems.append(Problem(what, where, "split them over several arenas"))
             self.doubts.add("Contender")
+        if len(self._namespaces) > 1:
+            what = "several namespaces in one folder: " + ", ".join(sorted(self._namespaces))
+            self.problems.append(Problem(what, where, "keep one; give each its own folder"))
         arenas = self._seen["Arena"]
         if len(arenas) > 1:
             what = "several arenas in one folder: " + ", ".join(arenas)
@@ -400,6 +400,8 @@ class _Reading:
             self._active += 1
         if metadata is None or spec is None:
             self.doubts.add(kind)
+        if metadata is not None and metadata.namespace is not None:
+            self._namespaces.add(metadata.namespace)
         name = metadata.name if metadata is not None else f"?{len(self._found)}"
         first = self._found.get((kind, name))
         if first is not None:

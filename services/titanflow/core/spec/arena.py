@@ -9,26 +9,43 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints
 
 from titanflow.core.base.instant import parse_instant
-from titanflow.core.spec.common import (
+from titanflow.core.spec.common import FORBIDDEN, Fault, Rule, SpecModel
+from titanflow.core.spec.instrument import FeesSpec, InstrumentSpec
+from titanflow.core.spec.shape import (
     Currency,
-    Fault,
-    InstantString,
-    KillSwitchSpec,
+    Keyed,
+    MomentString,
     PositiveDecimal,
-    SpecModel,
-    refuse,
+    is_moment,
+    moment,
     worded,
 )
-from titanflow.core.spec.instrument import FeesSpec, InstrumentSpec
 from titanflow.core.spec.source import SourceSpec
+from titanflow.core.spec.switch import KillSwitchSpec
 from titanflow.core.spec.words import LimitFill, QueueModel, RankBy, SelfMatchPrevention
+
+
+def _ends_before_it_starts(season: SeasonSpec) -> bool:
+    start, end = season.start, season.end
+    return bool(start and end and parse_instant(start) >= parse_instant(end))
 
 
 class SeasonSpec(SpecModel):
     """The stretch of market time that is competed over."""
+
+    constraints: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            f"!has(self.start) || !{is_moment('self.start')} || "
+            f"!has(self.end) || !{is_moment('self.end')} || "
+            f"{moment('self.start')} < {moment('self.end')}",
+            "season.start must be before season.end",
+            "end",
+            broken=_ends_before_it_starts,
+        ),
+    )
 
     name: Annotated[
         str,
@@ -41,25 +58,13 @@ class SeasonSpec(SpecModel):
         default="1",
         description="Label of the season, such as 2026-q4. Default: 1.",
     )
-    start: InstantString | None = Field(
+    start: MomentString | None = Field(
         default=None,
         description="First event time, inclusive, RFC 3339. Default: the first event.",
     )
-    end: InstantString | None = Field(
+    end: MomentString | None = Field(
         default=None, description="End of event time, exclusive, RFC 3339. Default: the last event."
     )
-
-    @model_validator(mode="after")
-    def _ordered(self) -> SeasonSpec:
-        if self.start and self.end and parse_instant(self.start) >= parse_instant(self.end):
-            refuse(self, [(("end",), "season.start must be before season.end")])
-        return self
-
-
-def _speed(speed: int) -> int:
-    if speed:
-        raise ValueError("only 0, as fast as the machine goes, is built yet")
-    return speed
 
 
 class ReplaySpec(SpecModel):
@@ -67,12 +72,12 @@ class ReplaySpec(SpecModel):
 
     words_not_built: ClassVar[Mapping[str, frozenset[str]]] = {"atEnd": frozenset({"Restart"})}
 
-    speed: Annotated[int, AfterValidator(_speed)] = Field(
+    speed: int = Field(
         default=0,
         ge=0,
         le=100_000_000,
-        description="Seconds of market time in one second of wall time; only 0, as fast as the "
-        "machine goes, is built yet. Default: 0.",
+        description="Seconds of market time in one second of wall time: 86400 is a day each "
+        "second, 0 as fast as the machine goes. A simulation has no wall time. Default: 0.",
     )
     at_end: Literal["Stop"] = Field(
         default="Stop", description="When the data ends: Stop closes the session. Default: Stop."
@@ -83,6 +88,7 @@ class ClockSpec(SpecModel):
     """Where time comes from."""
 
     words_not_built: ClassVar[Mapping[str, frozenset[str]]] = {"kind": frozenset({"Live"})}
+    unsaid_defaults: ClassVar[frozenset[str]] = frozenset({"replay"})
 
     kind: Literal["Replay"] = Field(
         default="Replay", description="Replay takes time from recorded events. Default: Replay."
@@ -180,8 +186,84 @@ class RankingSpec(SpecModel):
     )
 
 
+def _fixed(field: str, same: str = "") -> Rule:
+    """Return the rule that *field* may only change with the season's name."""
+    return Rule(
+        f"self.season.name != oldSelf.season.name || {same or f'self.{field} == oldSelf.{field}'}",
+        f"{field} is part of the ground and fixed within a season: change season.name to start a "
+        "new season",
+        field,
+        FORBIDDEN,
+    )
+
+
+def _foreign_money(arena: ArenaSpec) -> list[Fault]:
+    text = "{} is priced in {}, the arena's books are in {}: several currencies are not built yet"
+    return [
+        (("instruments", number, "currency"), text.format(i.symbol, i.currency, arena.currency))
+        for number, i in enumerate(arena.instruments)
+        if i.currency != arena.currency
+    ]
+
+
+def _several_sources(arena: ArenaSpec) -> list[Fault]:
+    text = "several sources (fallback) are not built yet: keep one"
+    return [(("sources", number), text) for number in range(1, min(len(arena.sources), 2))]
+
+
+def _untraded(arena: ArenaSpec) -> list[Fault]:
+    traded = {instrument.symbol for instrument in arena.instruments}
+    return [
+        (("killSwitch", "instruments", number), f"{symbol} is not traded here")
+        for number, symbol in enumerate(arena.kill_switch.instruments)
+        if symbol not in traded
+    ]
+
+
 class ArenaSpec(SpecModel):
     """The ground: what is traded, on which data, with what capital, at what cost."""
+
+    constraints: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.instruments.all(i, i.currency == self.currency)",
+            "an instrument is priced in another currency than spec.currency: several currencies "
+            "are not built yet",
+            "instruments",
+            broken=_foreign_money,
+        ),
+        Rule(
+            "size(self.sources) <= 1",
+            "several sources (fallback) are not built yet: keep one",
+            "sources",
+            broken=_several_sources,
+        ),
+        Rule(
+            "self.killSwitch.instruments.all(s, self.instruments.exists(i, i.symbol == s))",
+            "killSwitch.instruments names a symbol that is not traded here: take it from "
+            "spec.instruments",
+            "killSwitch.instruments",
+            broken=_untraded,
+        ),
+        *(
+            _fixed(field)
+            for field in (
+                "instruments",
+                "sources",
+                "seed",
+                "capital",
+                "currency",
+                "fees",
+                "fills",
+                "borrow",
+                "selfMatchPrevention",
+            )
+        ),
+        _fixed(
+            "season.start",
+            "(has(self.season.start) == has(oldSelf.season.start) && (!has(self.season.start) || "
+            "self.season.start == oldSelf.season.start))",
+        ),
+    )
 
     not_built: ClassVar[frozenset[str]] = frozenset(
         {"suspend", "funding", "margin", "thinking", "journal", "topology"}
@@ -190,17 +272,21 @@ class ArenaSpec(SpecModel):
     display_name: str | None = Field(
         default=None, max_length=80, description="Name for people. Default: the object's name."
     )
-    instruments: tuple[InstrumentSpec, ...] = Field(
-        min_length=1, max_length=512, description="What can be traded."
+    instruments: Annotated[tuple[InstrumentSpec, ...], Keyed("symbol")] = Field(
+        min_length=1,
+        max_length=512,
+        description="What can be traded. Part of the ground, which is fixed within a season.",
     )
     sources: tuple[SourceSpec, ...] = Field(
         min_length=1,
         max_length=8,
-        description="Suppliers of market events; one for now (fallback is not built yet).",
+        description="Suppliers of market events; one for now (fallback is not built yet). Part of "
+        "the ground.",
     )
     season: SeasonSpec = Field(
         default_factory=SeasonSpec,
-        description="The stretch of market time that is competed over. Default: all of the data.",
+        description="The stretch of market time that is competed over. A new name starts a new "
+        "session with fresh books. Default: all of the data.",
     )
     clock: ClockSpec = Field(
         default_factory=ClockSpec, description="Where time comes from. Default: Replay."
@@ -209,56 +295,40 @@ class ArenaSpec(SpecModel):
         default=1,
         ge=0,
         le=9_007_199_254_740_991,
-        description="Seed of all chance in the arena. Default: 1.",
+        description="Seed of all chance in the arena. Part of the ground. Default: 1.",
     )
     capital: PositiveDecimal = Field(
         default="100000",
         description="Starting capital of each contender, in units of currency, as a decimal "
-        "string. Default: 100000.",
+        "string. Part of the ground. Default: 100000.",
     )
     currency: Currency = Field(
-        default="USD", description="Currency of the books and of all money amounts. Default: USD."
+        default="USD",
+        description="Currency of the books and of all money amounts. Part of the ground. "
+        "Default: USD.",
     )
-    fees: FeesSpec = Field(default_factory=FeesSpec, description="What a fill costs.")
+    fees: FeesSpec = Field(
+        default_factory=FeesSpec,
+        description="What a fill costs. Part of the ground. Default: 100 ppm and 500 ppm.",
+    )
     fills: FillsSpec = Field(
-        default_factory=FillsSpec, description="How simulated venues fill orders."
+        default_factory=FillsSpec,
+        description="How simulated venues fill orders. Part of the ground. Default: its own.",
     )
-    borrow: BorrowSpec = Field(default_factory=BorrowSpec, description="Selling short.")
+    borrow: BorrowSpec = Field(
+        default_factory=BorrowSpec,
+        description="Selling short. Part of the ground. Default: its own.",
+    )
     self_match_prevention: SelfMatchPrevention = Field(
         default=SelfMatchPrevention.CANCEL_AGGRESSIVE,
         description="What happens when an order would meet the same contender's own (FIX 2964). "
-        "Default: CancelAggressive.",
+        "Part of the ground. Default: CancelAggressive.",
     )
     ranking: RankingSpec = Field(
-        default_factory=RankingSpec, description="How standings are ordered."
+        default_factory=RankingSpec, description="How standings are ordered. Default: by return."
     )
     kill_switch: KillSwitchSpec = Field(
         default_factory=KillSwitchSpec,
-        description="Stops trading of all contenders in this arena at once and stays latched.",
+        description="Stops trading of all contenders in this arena at once and stays latched. "
+        "Default: not engaged.",
     )
-
-    @model_validator(mode="after")
-    def _consistent(self) -> ArenaSpec:
-        faults: list[Fault] = []
-        seen: dict[str, int] = {}
-        for index, instrument in enumerate(self.instruments):
-            first = seen.setdefault(instrument.symbol, index)
-            if first != index:
-                text = f"{instrument.symbol} is already the symbol of instruments[{first}]"
-                faults.append((("instruments", index, "symbol"), text))
-            if instrument.currency != self.currency:
-                text = (
-                    f"{instrument.symbol} is priced in {instrument.currency}, the arena's books "
-                    f"are in {self.currency}: several currencies are not built yet"
-                )
-                faults.append((("instruments", index, "currency"), text))
-        if len(self.sources) > 1:
-            text = "several sources (fallback) are not built yet: keep one"
-            faults.append((("sources", 1), text))
-        for index, symbol in enumerate(self.kill_switch.instruments):
-            if symbol not in seen:
-                faults.append(
-                    (("killSwitch", "instruments", index), f"{symbol} is not traded here")
-                )
-        refuse(self, faults)
-        return self

@@ -13,9 +13,10 @@ from math import isfinite
 from typing import Annotated, ClassVar, Literal
 
 import msgspec
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
-from titanflow.core.spec.common import SpecModel, worded
+from titanflow.core.spec.common import FORBIDDEN, Rule, SpecModel
+from titanflow.core.spec.shape import Sha256, Shaped, worded
 from titanflow.core.spec.words import OutputKind
 
 FORMAT = 1
@@ -26,9 +27,6 @@ FEATURES_MAX = 256
 
 _URIS_NOT_BUILT = ("oci://", "s3://", "https://", "nats-obj://", "pvc://")
 
-Sha256 = Annotated[
-    str, worded(r"[a-f0-9]{64}", "a digest has 64 hexadecimal digits, in lower case")
-]
 Version = Annotated[
     str,
     StringConstraints(max_length=64),
@@ -39,12 +37,11 @@ Version = Annotated[
 ]
 
 
-def _uri(text: str) -> str:
+def _uri(text: str) -> None:
     if text.startswith(_URIS_NOT_BUILT):
         raise ValueError(f"{text.partition(':')[0]}:// is not built yet: use file://")
     if not text.startswith("file://") or len(text) == len("file://"):
         raise ValueError("write file:///folder/x.tfb, or file://./x.tfb beside the manifest")
-    return text
 
 
 class ArtifactSpec(SpecModel):
@@ -52,7 +49,19 @@ class ArtifactSpec(SpecModel):
 
     not_built: ClassVar[frozenset[str]] = frozenset({"secretRef"})
 
-    uri: Annotated[str, StringConstraints(max_length=1024), AfterValidator(_uri)] = Field(
+    one_unit: ClassVar[bool] = True
+
+    uri: Annotated[
+        str,
+        StringConstraints(max_length=1024),
+        Shaped(
+            _uri,
+            "self.matches('^file://.')",
+            "write file:///folder/x.tfb, or file://./x.tfb beside the manifest; other places are "
+            "not built yet",
+            pattern="^file://.",
+        ),
+    ] = Field(
         description="Where it lies: file:///data/x.tfb, or file://./x.tfb beside the manifest.",
     )
     sha256: Sha256 = Field(
@@ -72,6 +81,8 @@ class ArtifactSpec(SpecModel):
 
 class SignatureSpec(SpecModel):
     """Who vouches for the archive."""
+
+    one_unit: ClassVar[bool] = True
 
     key_id: Annotated[
         str,
@@ -146,6 +157,21 @@ class BundleSpec(SpecModel):
     """Which archive to serve, where it lies, who signed it, and how it is run."""
 
     not_built: ClassVar[frozenset[str]] = frozenset({"rollout", "revisionHistoryLimit"})
+    constraints: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.version != oldSelf.version || self.artifact.sha256 == oldSelf.artifact.sha256",
+            "an artifact is immutable under one version: raise spec.version",
+            "artifact.sha256",
+            FORBIDDEN,
+        ),
+        Rule(
+            "self.version != oldSelf.version || "
+            "self.featureSchema.digest == oldSelf.featureSchema.digest",
+            "the feature schema is immutable under one version: raise spec.version",
+            "featureSchema.digest",
+            FORBIDDEN,
+        ),
+    )
 
     display_name: str | None = Field(
         default=None, max_length=80, description="Name for people. Default: the object's name."

@@ -1,32 +1,64 @@
-"""What do all manifests share? The base model, the words of fields, and the kill switch.
+"""What do all manifests share? The base model, its rules, and what an object is called.
 
-Names, units and bounds follow the custom resources `titanflow.io/v1alpha1`. A field that would do
-nothing yet is refused in words: it stands in `not_built`, never in the model.
+Names, units and bounds follow the custom resources `titanflow.io/v1alpha1`, which are made from
+these models. A field that would do nothing yet is refused in words: it stands in `not_built`,
+never in the model. A rule between fields stands once, with two evaluators: CEL for the API server,
+a function for everybody else.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
-    StringConstraints,
+    GetJsonSchemaHandler,
     ValidationError,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
 
-from titanflow.core.base.fixed import parse_decimal
-from titanflow.core.base.instant import parse_instant
-from titanflow.core.spec.words import KillAction
+from titanflow.core.spec.shape import VALIDATIONS, LabelKey, LabelValue, Name
 
 API_VERSION = "titanflow.io/v1alpha1"
+
+Fault = tuple[tuple[str | int, ...], str]
+"""Where in the model (camelCase names and list indices), and what is wrong there."""
+
+INVALID, REQUIRED, FORBIDDEN = "FieldValueInvalid", "FieldValueRequired", "FieldValueForbidden"
+"""Kinds of refusal; the API server's FieldValueDuplicate would swallow the message."""
+
+
+class Rule(NamedTuple):
+    """A rule between the fields of one model."""
+
+    cel: str
+    """What must hold of `self`; a rule that names `oldSelf` is about a change of an object."""
+    words: str
+    """What is wrong and what to do, for people."""
+    path: str = ""
+    """The field that the words are about, such as season.end; empty is the model itself."""
+    reason: str = INVALID
+    broken: Callable[[Any], bool | list[Fault]] | None = None
+    """Whether a model breaks it, or where it does, with words; None for a rule about changes, of
+    which a folder has none."""
+
+    def faults(self, model: BaseModel) -> list[Fault]:
+        """Return where *model* breaks the rule."""
+        found = self.broken is not None and self.broken(model)
+        if isinstance(found, bool):
+            place = tuple(self.path.split(".")) if self.path else ()
+            return [(place, self.words)] if found else []
+        return found
+
+    def schema(self) -> dict[str, str]:
+        """Return the rule as a custom resource holds it."""
+        told = {"rule": self.cel, "message": self.words, "reason": self.reason}
+        return told | ({"fieldPath": f".{self.path}"} if self.path else {})
 
 
 class SpecModel(BaseModel):
@@ -39,10 +71,78 @@ class SpecModel(BaseModel):
     """Fields of the resource, in camelCase, that are not built yet."""
     words_not_built: ClassVar[Mapping[str, frozenset[str]]] = {}
     """Words that the resource allows in a field (in camelCase) and that are not built yet."""
+    constraints: ClassVar[tuple[Rule, ...]] = ()
+    """Rules between the fields."""
+    one_unit: ClassVar[bool] = False
+    """Whether two writers may not each own a part of it (an atomic map)."""
+    says_something: ClassVar[bool] = False
+    """Whether one without any field is refused."""
+    empty_defaults: ClassVar[frozenset[str]] = frozenset()
+    """Fields whose empty default is written out in the resource, because rules look at them."""
+    unsaid_defaults: ClassVar[frozenset[str]] = frozenset()
+    """Fields whose default is not written out: it would stay where another kind is chosen."""
+
+    @classmethod
+    def all_constraints(cls) -> tuple[Rule, ...]:
+        """Return the rules, with the one that says that a field is needed."""
+        if not cls.says_something:
+            return cls.constraints
+        cel = " || ".join(f"has(self.{field.alias})" for field in cls.model_fields.values())
+        text = "says nothing: set at least one field"
+        return (Rule(cel, text, broken=_says_nothing), *cls.constraints)
+
+    @model_validator(mode="after")
+    def _hold_the_rules(self) -> Self:
+        refuse(self, [fault for rule in self.all_constraints() for fault in rule.faults(self)])
+        return self
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Add what a custom resource says beside pydantic: rules, merging, whole defaults."""
+        told = handler.resolve_ref_schema(handler(schema))
+        told["description"] = " ".join((cls.__doc__ or "").split())
+        if cls.one_unit:
+            told["x-kubernetes-map-type"] = "atomic"
+        if cls.all_constraints():
+            told[VALIDATIONS] = [rule.schema() for rule in cls.all_constraints()]
+        for name, field in cls.model_fields.items():
+            alias = field.alias or name
+            inner = told["properties"][alias]
+            inner.pop("default", None)
+            default = None
+            if not field.is_required() and alias not in cls.unsaid_defaults:
+                default = default_of(field.get_default(call_default_factory=True))
+            if default not in (None, {}, []) or alias in cls.empty_defaults:
+                inner["default"] = default
+            if alias in cls.words_not_built:
+                inner["x-not-built"] = sorted(cls.words_not_built[alias])
+        return dict(told)
 
 
-Fault = tuple[tuple[str | int, ...], str]
-"""Where in the model (camelCase names and list indices), and what is wrong there."""
+def _says_nothing(model: BaseModel) -> bool:
+    return not model.model_fields_set
+
+
+def field_of(model: SpecModel, alias: str) -> Any:
+    """Return the value of a field by its name in manifests."""
+    names = {told.alias: name for name, told in type(model).model_fields.items()}
+    return getattr(model, names[alias])
+
+
+def default_of(value: Any) -> Any:
+    """Return a default as a manifest would say it."""
+    if isinstance(value, SpecModel):
+        parts = {
+            field.alias or name: default_of(getattr(value, name))
+            for name, field in type(value).model_fields.items()
+            if field.alias not in value.unsaid_defaults
+        }
+        return {alias: part for alias, part in parts.items() if part is not None}
+    if isinstance(value, tuple):
+        return [default_of(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+    return getattr(value, "value", value)
 
 
 def refuse(model: BaseModel, faults: Sequence[Fault]) -> None:
@@ -79,182 +179,32 @@ def problems_of(model: type[M], text: str) -> tuple[M | None, list[dict[str, Any
         return None, [dict(item) for item in error.errors(include_url=False)]
 
 
-def worded(pattern: str, message: str) -> AfterValidator:
-    """Return a check that a string matches *pattern*, with a message for people."""
-    compiled = re.compile(pattern)
-
-    def check(text: str) -> str:
-        if compiled.fullmatch(text) is None:
-            raise ValueError(message)
-        return text
-
-    return AfterValidator(check)
-
-
-def _decimal(text: str) -> str:
-    parse_decimal(text)
-    return text
-
-
-def _positive(text: str) -> str:
-    if parse_decimal(text) == 0:
-        raise ValueError("must be greater than zero")
-    return text
-
-
-def _instant(text: str) -> str:
-    parse_instant(text)
-    return text
-
-
-def _label_key(text: str) -> str:
-    prefix, slash, name = text.rpartition("/")
-    if not _LABEL_NAME.fullmatch(name) or (slash and not _LABEL_PREFIX.fullmatch(prefix)):
-        raise ValueError(
-            "a label's key has letters, digits and - _ . and at most 63 characters, and may have "
-            "a DNS name and / before it"
-        )
-    return text
-
-
-T = TypeVar("T")
-
-
-def _distinct(items: tuple[T, ...] | None) -> tuple[T, ...] | None:
-    twice = [item for place, item in enumerate(items or ()) if item in (items or ())[:place]]
-    if twice:
-        raise ValueError(f"{twice[0]!s} stands twice")
-    return items
-
-
-DISTINCT = AfterValidator(_distinct)
-"""Refuses a list that names something twice, as a custom resource's `set` does."""
-
-_LABEL_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
-_LABEL_PREFIX = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
-
-DecimalString = Annotated[str, StringConstraints(max_length=24), AfterValidator(_decimal)]
-"""A decimal string without sign and with at most 8 decimals."""
-PositiveDecimal = Annotated[DecimalString, AfterValidator(_positive)]
-InstantString = Annotated[str, StringConstraints(max_length=35), AfterValidator(_instant)]
-Name = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=40),
-    worded(
-        r"[a-z]([-a-z0-9]*[a-z0-9])?",
-        "a name has lower-case letters, digits and '-', starts with a letter and holds no dots",
-    ),
-]
-Symbol = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=32),
-    worded(
-        r"[A-Z0-9][A-Z0-9._/-]*",
-        "a symbol has upper-case letters, digits and . _ / -, such as AAPL or BTC-USD",
-    ),
-]
-Currency = Annotated[
-    str,
-    StringConstraints(min_length=2, max_length=10),
-    worded(r"[A-Z0-9]+", "a currency has upper-case letters and digits, such as USD"),
-]
-LabelKey = Annotated[str, StringConstraints(min_length=1), AfterValidator(_label_key)]
-LabelValue = Annotated[
-    str,
-    StringConstraints(max_length=63),
-    worded(
-        r"([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?",
-        "a label's value has letters, digits and - _ . and begins and ends with a letter or digit",
-    ),
-]
-
-
-def say_something(model: BaseModel) -> list[Fault]:
-    """Return the fault of an object without any field, where one is needed to mean anything."""
-    return [] if model.model_fields_set else [((), "says nothing: set at least one field")]
-
-
-_NOTHING_TO_RELEASE = (
-    "a session begins with nothing to release; remove it, and send a release with --controls"
-)
-
-
-class KillSwitchSpec(SpecModel):
-    """Stops trading at once and stays latched until another person releases it."""
-
-    engaged: bool = Field(
-        default=False,
-        description="true stops from the first event; while it is false the other fields only "
-        "wait. Default: false.",
-    )
-    instruments: tuple[Symbol, ...] = Field(
-        default=(),
-        max_length=64,
-        description="Symbols to stop; an empty list stops all. Default: empty.",
-    )
-    action: KillAction = Field(
-        default=KillAction.CANCEL_ALL,
-        description="RejectNew refuses new orders; CancelAll also cancels resting orders; Flatten "
-        "also closes positions at the market. The severest of all switches wins. "
-        "Default: CancelAll.",
-    )
-    reason: str = Field(
-        default="",
-        max_length=256,
-        description="Why it was engaged, for people; required while engaged. Default: empty.",
-    )
-    engaged_by: str = Field(
-        default="",
-        max_length=128,
-        description="Who engaged it (a stated name); required while engaged. Default: empty.",
-    )
-    released_by: str = Field(
-        default="",
-        max_length=128,
-        description="Who released it; refused until a manifest can release: a session begins "
-        "with nothing to release, and `--controls` takes releases. Default: empty.",
-    )
-    reset_token: Annotated[
-        str, worded(r"[0-9A-Za-z:._-]*", "a token has letters, digits and : . _ -")
-    ] = Field(
-        default="",
-        max_length=64,
-        description="Token that the first release must sort after; only with engaged: true. "
-        "A UTC time will do. Default: empty.",
-    )
-
-    @model_validator(mode="after")
-    def _complete(self) -> KillSwitchSpec:
-        faults: list[Fault] = []
-        if self.engaged and not self.reason:
-            text = "killSwitch.reason is required while killSwitch.engaged is true"
-            faults.append((("reason",), text))
-        if self.engaged and not self.engaged_by:
-            text = (
-                "killSwitch.engagedBy is required while killSwitch.engaged is true: who stops "
-                "the trading"
-            )
-            faults.append((("engagedBy",), text))
-        released = [("releasedBy", self.released_by)]
-        if not self.engaged:
-            released.append(("resetToken", self.reset_token))
-        faults += [
-            ((field,), f"killSwitch.{field} would do nothing: {_NOTHING_TO_RELEASE}")
-            for field, text in released
-            if text
-        ]
-        if len(set(self.instruments)) < len(self.instruments):
-            faults.append((("instruments",), "a symbol stands twice"))
-        refuse(self, faults)
-        return self
-
-
 class Metadata(SpecModel):
     """What an object is called."""
 
-    not_built: ClassVar[frozenset[str]] = frozenset({"namespace", "generateName"})
+    not_built: ClassVar[frozenset[str]] = frozenset({"generateName"})
+    written_by_server: ClassVar[frozenset[str]] = frozenset(
+        {
+            "uid",
+            "resourceVersion",
+            "generation",
+            "creationTimestamp",
+            "deletionTimestamp",
+            "deletionGracePeriodSeconds",
+            "managedFields",
+            "ownerReferences",
+            "finalizers",
+            "selfLink",
+        }
+    )
+    """Fields of an object that was read from a cluster; a manifest need not drop them."""
 
-    name: Name = Field(description="Name, unique for its kind in the folder.")
+    name: Name = Field(description="Name, unique for its kind in the folder or namespace.")
+    namespace: Name | None = Field(
+        default=None,
+        description="Namespace in a cluster; alike for all manifests of a folder. A laptop has "
+        "none. Default: that of kubectl.",
+    )
     labels: dict[LabelKey, LabelValue] = Field(
         default_factory=dict,
         max_length=64,
@@ -265,3 +215,11 @@ class Metadata(SpecModel):
         max_length=64,
         description="Notes for tools; they change nothing. Default: none.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_the_servers(cls, content: Any) -> Any:
+        if not isinstance(content, dict):
+            return content
+        parts: dict[str, Any] = dict(content)  # pyright: ignore[reportUnknownArgumentType]
+        return {key: part for key, part in parts.items() if key not in cls.written_by_server}

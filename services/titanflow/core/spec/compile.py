@@ -212,7 +212,7 @@ def _entrant(
         index=index,
         name=name,
         labels=tuple(sorted(labels.items())),
-        tier=spec.tier,
+        tier=spec.tier if spec.replicas else Tier.CANDIDATE,
         capital=capital,
         instruments=tuple(sorted(symbols[s] for s in spec.instruments or symbols if s in symbols)),
         kind=RecipeKind(recipe.kind),

@@ -8,20 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints
 
 from titanflow.core.base.ident import canonical, digest
 from titanflow.core.spec.bundle import Version
-from titanflow.core.spec.common import (
-    Fault,
-    KillSwitchSpec,
-    Name,
-    PositiveDecimal,
-    SpecModel,
-    Symbol,
-    refuse,
-    worded,
-)
+from titanflow.core.spec.common import FORBIDDEN, Rule, SpecModel
+from titanflow.core.spec.shape import DISTINCT, Name, PositiveDecimal, Symbol, worded
+from titanflow.core.spec.source import one_of
+from titanflow.core.spec.switch import KillSwitchSpec
 from titanflow.core.spec.words import Tier
 
 ParameterName = Annotated[
@@ -96,7 +90,7 @@ class PythonSpec(SpecModel):
 class BundleRefSpec(SpecModel):
     """Which bundle."""
 
-    name: Name = Field(description="Name of a ModelBundle in the same folder.")
+    name: Name = Field(description="Name of a ModelBundle in the same folder or namespace.")
     pin: Version | None = Field(
         default=None,
         description="Exact version that it must have, such as 1.3.0. Default: whichever it has.",
@@ -119,6 +113,8 @@ class ModelSpec(SpecModel):
 class RecipeSpec(SpecModel):
     """The complete behaviour of a contender; content-hashed: same hash, same behaviour."""
 
+    one_unit: ClassVar[bool] = True
+    constraints: ClassVar[tuple[Rule, ...]] = (one_of("rules", "python", "model", of="recipe"),)
     not_built: ClassVar[frozenset[str]] = frozenset(
         {"ensemble", "hybrid", "pipeline", "maker", "genome"}
     )
@@ -138,15 +134,6 @@ class RecipeSpec(SpecModel):
         default=None, description="For kind Model: an ONNX bundle decides."
     )
 
-    @model_validator(mode="after")
-    def _one_of(self) -> RecipeSpec:
-        own, all_of = self.kind.lower(), ("rules", "python", "model")
-        if [name for name in all_of if getattr(self, name) is not None] != [own]:
-            others = ", ".join(all_of)
-            text = f"kind {self.kind} needs {own} and none of the other fields of: {others}"
-            refuse(self, [((), text)])
-        return self
-
 
 class FixedFractionSpec(SpecModel):
     """A fixed part of equity."""
@@ -162,6 +149,7 @@ class FixedFractionSpec(SpecModel):
 class SizingSpec(SpecModel):
     """How a signal becomes a position."""
 
+    one_unit: ClassVar[bool] = True
     not_built: ClassVar[frozenset[str]] = frozenset({"volatilityTarget", "kelly"})
     words_not_built: ClassVar[Mapping[str, frozenset[str]]] = {
         "kind": frozenset({"VolatilityTarget", "Kelly"})
@@ -171,13 +159,33 @@ class SizingSpec(SpecModel):
     fixed_fraction: FixedFractionSpec = Field(description="For kind FixedFraction, which needs it.")
 
 
+def _built(tier: Tier) -> Tier:
+    if tier is Tier.LIVE:
+        raise ValueError("tier Live is not built yet: use Paper")
+    return tier
+
+
 class ContenderSpec(SpecModel):
     """What competes, where, with what means."""
 
     not_built: ClassVar[frozenset[str]] = frozenset(
-        {"approval", "replicas", "suspend", "image", "resources", "autoscaling", "podTemplate"}
+        {"approval", "suspend", "image", "resources", "autoscaling", "podTemplate"}
     )
     words_not_built: ClassVar[Mapping[str, frozenset[str]]] = {"tier": frozenset({"Live"})}
+    constraints: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.arena == oldSelf.arena",
+            "arena is immutable: make a new Contender",
+            "arena",
+            FORBIDDEN,
+        ),
+        Rule(
+            "oldSelf.tier != 'Retired' || self.tier == 'Retired'",
+            "tier Retired is final: make a new Contender with the same recipe",
+            "tier",
+            FORBIDDEN,
+        ),
+    )
 
     arena: Name = Field(
         default="main", description="Name of the Arena it stands in. Default: main."
@@ -192,13 +200,13 @@ class ContenderSpec(SpecModel):
         ),
         description="How a signal becomes a position. Default: FixedFraction of 1000 basis points.",
     )
-    tier: Tier = Field(
+    tier: Annotated[Tier, AfterValidator(_built)] = Field(
         default=Tier.CANDIDATE,
         description="League. Candidate: checked, does not trade. Shadow: decides, orders never "
         "reach the book. Paper: trades in the simulated venue. Retired: ended for good. "
         "Default: Candidate.",
     )
-    instruments: tuple[Symbol, ...] | None = Field(
+    instruments: Annotated[tuple[Symbol, ...] | None, DISTINCT] = Field(
         default=None,
         min_length=1,
         max_length=512,
@@ -209,20 +217,19 @@ class ContenderSpec(SpecModel):
         description="Starting capital, in the arena's currency, as a decimal string. Default: the "
         "arena's capital.",
     )
+    replicas: int = Field(
+        default=1,
+        ge=0,
+        le=1,
+        description="Whether it runs: 1 does; at 0 it decides nothing, as in tier Candidate, its "
+        "books stay, and its pod in a cluster goes. More than one copy is not built yet. "
+        "`kubectl scale` sets it. Default: 1.",
+    )
     kill_switch: KillSwitchSpec = Field(
         default_factory=KillSwitchSpec,
-        description="Stops trading of this contender at once and stays latched.",
+        description="Stops trading of this contender at once and stays latched. "
+        "Default: not engaged.",
     )
-
-    @model_validator(mode="after")
-    def _consistent(self) -> ContenderSpec:
-        faults: list[Fault] = []
-        if self.instruments and len(set(self.instruments)) < len(self.instruments):
-            faults.append((("instruments",), "a symbol stands twice"))
-        if self.tier is Tier.LIVE:
-            faults.append((("tier",), "tier Live is not built yet: use Paper"))
-        refuse(self, faults)
-        return self
 
     def recipe_hash(self, bundle: str = "") -> str:
         """Return the digest of recipe, sizing and bundle digest (if any), in hexadecimal."""

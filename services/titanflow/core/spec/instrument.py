@@ -6,17 +6,16 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints
 
 from titanflow.core.base.fixed import parse_decimal
-from titanflow.core.spec.common import (
+from titanflow.core.spec.common import Rule, SpecModel
+from titanflow.core.spec.shape import (
     Currency,
     DecimalString,
-    Fault,
     PositiveDecimal,
-    SpecModel,
     Symbol,
-    refuse,
+    exceeds,
     worded,
 )
 
@@ -29,8 +28,32 @@ class AssetClass(StrEnum):
     FOREX = "Forex"
 
 
+def _dear_maker(fees: FeesSpec) -> bool:
+    return fees.maker_ppm > fees.taker_ppm
+
+
+def _paid_to_trade(fees: FeesSpec) -> bool:
+    return fees.maker_ppm + fees.taker_ppm < 0
+
+
 class FeesSpec(SpecModel):
     """What a fill costs."""
+
+    constraints: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.makerPpm <= self.takerPpm",
+            "makerPpm must not exceed takerPpm",
+            "makerPpm",
+            broken=_dear_maker,
+        ),
+        Rule(
+            "self.makerPpm + self.takerPpm >= 0",
+            "a maker rebate above the taker fee would pay two contenders for trading with each "
+            "other: raise takerPpm or lower the rebate",
+            "makerPpm",
+            broken=_paid_to_trade,
+        ),
+    )
 
     maker_ppm: int = Field(
         default=100,
@@ -57,19 +80,25 @@ class FeesSpec(SpecModel):
         "as a decimal string. Default: none.",
     )
 
-    @model_validator(mode="after")
-    def _consistent(self) -> FeesSpec:
-        faults: list[Fault] = []
-        if self.maker_ppm > self.taker_ppm:
-            faults.append((("makerPpm",), "makerPpm must not exceed takerPpm"))
-        if self.maker_ppm + self.taker_ppm < 0:
-            text = (
-                "a maker rebate above the taker fee would pay two contenders for trading with "
-                "each other: raise takerPpm or lower the rebate"
-            )
-            faults.append((("makerPpm",), text))
-        refuse(self, faults)
-        return self
+
+class OwnFeesSpec(FeesSpec):
+    """What a fill of one instrument costs, in place of spec.fees.
+
+    Taking the rest from the arena's fees or from the defaults would both surprise, so both rates
+    are named.
+    """
+
+    maker_ppm: int = Field(
+        ge=-10_000,
+        le=100_000,
+        description="Fee of a fill that added liquidity, in parts per million of its value: 100 "
+        "is 1 bp. Negative is a rebate.",
+    )
+    taker_ppm: int = Field(
+        ge=0,
+        le=100_000,
+        description="Fee of a fill that took liquidity, in parts per million of its value.",
+    )
 
 
 Venue = Annotated[
@@ -79,6 +108,11 @@ Venue = Annotated[
 ]
 
 
+def _no_quantity_fits(instrument: InstrumentSpec) -> bool:
+    least, most = instrument.min_quantity, instrument.max_quantity
+    return bool(least and most and parse_decimal(least) > parse_decimal(most))
+
+
 class InstrumentSpec(SpecModel):
     """One thing that can be traded."""
 
@@ -86,6 +120,16 @@ class InstrumentSpec(SpecModel):
     words_not_built: ClassVar[Mapping[str, frozenset[str]]] = {
         "assetClass": frozenset({"Perpetual", "Future", "Option", "Index"})
     }
+
+    constraints: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.minQuantity) || !has(self.maxQuantity) || !"
+            + exceeds("self.minQuantity", "self.maxQuantity"),
+            "minQuantity must not exceed maxQuantity",
+            "minQuantity",
+            broken=_no_quantity_fits,
+        ),
+    )
 
     symbol: Symbol = Field(description="Name of the instrument, unique in the arena, such as AAPL.")
     venue: Venue = Field(
@@ -123,27 +167,8 @@ class InstrumentSpec(SpecModel):
         description="The venue's smallest order value, in units of currency, as a decimal string. "
         "Default: no limit.",
     )
-    fees: FeesSpec | None = Field(
+    fees: OwnFeesSpec | None = Field(
         default=None,
         description="Fees of this instrument in place of spec.fees: all its fields. "
         "Default: spec.fees.",
     )
-
-    @model_validator(mode="after")
-    def _consistent(self) -> InstrumentSpec:
-        faults: list[Fault] = []
-        if (
-            self.min_quantity
-            and self.max_quantity
-            and parse_decimal(self.min_quantity) > parse_decimal(self.max_quantity)
-        ):
-            faults.append((("minQuantity",), "minQuantity must not exceed maxQuantity"))
-        if self.fees is not None:
-            # Taking the rest from the arena's fees or from the defaults would both surprise.
-            faults += [
-                (("fees", field), "an instrument's own fees name makerPpm and takerPpm")
-                for field, name in (("makerPpm", "maker_ppm"), ("takerPpm", "taker_ppm"))
-                if name not in self.fees.model_fields_set
-            ]
-        refuse(self, faults)
-        return self

@@ -10,49 +10,65 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from titanflow.core.base.fixed import parse_decimal
-from titanflow.core.spec.common import (
+from titanflow.core.spec.common import REQUIRED, Rule, SpecModel, field_of
+from titanflow.core.spec.selector import SelectorSpec
+from titanflow.core.spec.shape import (
     DISTINCT,
     Currency,
     DecimalString,
-    Fault,
-    KillSwitchSpec,
-    SpecModel,
+    Keyed,
     Symbol,
-    refuse,
-    say_something,
+    exceeds,
 )
-from titanflow.core.spec.selector import SelectorSpec
+from titanflow.core.spec.switch import KillSwitchSpec
 from titanflow.core.spec.words import BreachAction, OrderType, TimeInForce
 
 _MONEY = "as a decimal string"
-_PAIRS = (
-    ("min_order_quantity", "max_order_quantity"),
-    ("min_order_notional", "max_order_notional"),
-    ("max_order_notional", "max_position_notional"),
-    ("max_order_quantity", "max_position_quantity"),
-    ("max_order_notional", "max_gross_exposure"),
-    ("max_position_notional", "max_gross_exposure"),
-    ("max_net_exposure", "max_gross_exposure"),
-    ("max_instrument_exposure", "max_gross_exposure"),
+
+
+def _ordered(*pairs: tuple[str, str]) -> tuple[Rule, ...]:
+    """Return the rules that of each pair of amounts the first must not exceed the second."""
+    return tuple(_order(low, high) for low, high in pairs)
+
+
+def _order(low: str, high: str) -> Rule:
+    def broken(model: SpecModel) -> bool:
+        return _exceeds(field_of(model, low), field_of(model, high))
+
+    return Rule(
+        f"!has(self.{low}) || !has(self.{high}) || !{exceeds(f'self.{low}', f'self.{high}')}",
+        f"{low} must not exceed {high}",
+        low,
+        broken=broken,
+    )
+
+
+def _exceeds(low: str | None, high: str | None) -> bool:
+    return low is not None and high is not None and parse_decimal(low) > parse_decimal(high)
+
+
+def _needs(field: str, other: str) -> Rule:
+    def broken(model: SpecModel) -> bool:
+        return field_of(model, field) is not None and field_of(model, other) is None
+
+    return Rule(
+        f"!has(self.{field}) || has(self.{other})",
+        f"{field} needs {other}",
+        field,
+        REQUIRED,
+        broken,
+    )
+
+
+_ORDERS = _ordered(
+    ("minOrderQuantity", "maxOrderQuantity"),
+    ("minOrderNotional", "maxOrderNotional"),
+    ("maxOrderNotional", "maxPositionNotional"),
+    ("maxOrderQuantity", "maxPositionQuantity"),
 )
-
-
-def _camel(name: str) -> str:
-    head, *rest = name.split("_")
-    return head + "".join(word.capitalize() for word in rest)
-
-
-def _order_faults(model: SpecModel) -> list[Fault]:
-    """Return a fault for each pair of limits that contradict each other."""
-    faults: list[Fault] = []
-    for low, high in _PAIRS:
-        least, most = getattr(model, low, None), getattr(model, high, None)
-        if least is not None and most is not None and parse_decimal(least) > parse_decimal(most):
-            faults.append(((_camel(low),), f"{_camel(low)} must not exceed {_camel(high)}"))
-    return faults
 
 
 def _amount(text: str) -> Any:
@@ -116,6 +132,7 @@ class InstrumentLimitsSpec(OrderLimitsSpec):
     """Limits of one instrument, in place of the same fields of limits, in this policy only."""
 
     not_built: ClassVar[frozenset[str]] = frozenset({"maxOrdersPerSecond", "maxOpenOrders"})
+    constraints: ClassVar[tuple[Rule, ...]] = _ORDERS
 
     symbol: Symbol = Field(description="Symbol of the Arena.")
     tradable: bool = Field(
@@ -124,10 +141,10 @@ class InstrumentLimitsSpec(OrderLimitsSpec):
         "Default: true.",
     )
 
-    @model_validator(mode="after")
-    def _fits(self) -> InstrumentLimitsSpec:
-        refuse(self, _order_faults(self))
-        return self
+
+def _reduces_late(limits: LimitsSpec) -> bool:
+    reduce, halt = limits.reduce_at_drawdown_bps, limits.max_drawdown_bps
+    return reduce is not None and halt is not None and reduce >= halt
 
 
 class LimitsSpec(OrderLimitsSpec):
@@ -150,6 +167,24 @@ class LimitsSpec(OrderLimitsSpec):
         "orderTypes": frozenset({"Stop", "StopLimit", "TrailingStop"}),
         "timeInForce": frozenset({"GTD"}),
     }
+    says_something: ClassVar[bool] = True
+    constraints: ClassVar[tuple[Rule, ...]] = (
+        *_ORDERS,
+        *_ordered(
+            ("maxOrderNotional", "maxGrossExposure"),
+            ("maxPositionNotional", "maxGrossExposure"),
+            ("maxNetExposure", "maxGrossExposure"),
+        ),
+        Rule(
+            "!has(self.reduceAtDrawdownBps) || !has(self.maxDrawdownBps) || "
+            "self.reduceAtDrawdownBps < self.maxDrawdownBps",
+            "reduceAtDrawdownBps must be below maxDrawdownBps",
+            "reduceAtDrawdownBps",
+            broken=_reduces_late,
+        ),
+        _needs("maxOrderBurst", "maxOrdersPerSecond"),
+        _needs("refusalWindowSeconds", "haltAfterRefusals"),
+    )
 
     max_open_orders: int | None = _number(
         "Most open orders of the contender. Refused: 3 OrderExceedsLimit, MAX_NUM_ORDERS.",
@@ -255,27 +290,16 @@ class LimitsSpec(OrderLimitsSpec):
         10_000,
     )
 
-    @model_validator(mode="after")
-    def _fits(self) -> LimitsSpec:
-        faults = say_something(self) + _order_faults(self)
-        reduce, halt = self.reduce_at_drawdown_bps, self.max_drawdown_bps
-        if reduce is not None and halt is not None and reduce >= halt:
-            text = "reduceAtDrawdownBps must be below maxDrawdownBps"
-            faults.append((("reduceAtDrawdownBps",), text))
-        for field, needed in (
-            ("max_order_burst", "max_orders_per_second"),
-            ("refusal_window_seconds", "halt_after_refusals"),
-        ):
-            if getattr(self, field) is not None and getattr(self, needed) is None:
-                faults.append(((_camel(field),), f"{_camel(field)} needs {_camel(needed)}"))
-        refuse(self, faults)
-        return self
-
 
 class AggregateSpec(SpecModel):
     """Limits of all selected contenders together (the house)."""
 
     not_built: ClassVar[frozenset[str]] = frozenset({"correlated"})
+    says_something: ClassVar[bool] = True
+    constraints: ClassVar[tuple[Rule, ...]] = _ordered(
+        ("maxNetExposure", "maxGrossExposure"),
+        ("maxInstrumentExposure", "maxGrossExposure"),
+    )
 
     max_gross_exposure: DecimalString | None = _amount(
         f"Most long plus short value of all, open orders at their worst, {_MONEY}. "
@@ -298,10 +322,10 @@ class AggregateSpec(SpecModel):
         1_000_000,
     )
 
-    @model_validator(mode="after")
-    def _fits(self) -> AggregateSpec:
-        refuse(self, say_something(self) + _order_faults(self))
-        return self
+
+def _order_beyond_the_house(policy: PolicySpec) -> bool:
+    house = policy.aggregate.max_gross_exposure if policy.aggregate is not None else None
+    return _exceeds(policy.limits.max_order_notional, house)
 
 
 class PolicySpec(SpecModel):
@@ -309,6 +333,16 @@ class PolicySpec(SpecModel):
 
     not_built: ClassVar[frozenset[str]] = frozenset({"schedule"})
     words_not_built: ClassVar[Mapping[str, frozenset[str]]] = {"enforcement": frozenset({"DryRun"})}
+    constraints: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.aggregate) || !has(self.aggregate.maxGrossExposure) || "
+            "!has(self.limits.maxOrderNotional) || !"
+            + exceeds("self.limits.maxOrderNotional", "self.aggregate.maxGrossExposure"),
+            "limits.maxOrderNotional must not exceed aggregate.maxGrossExposure",
+            "limits.maxOrderNotional",
+            broken=_order_beyond_the_house,
+        ),
+    )
 
     display_name: str | None = Field(
         default=None, max_length=80, description="Name for people. Default: the object's name."
@@ -325,7 +359,7 @@ class PolicySpec(SpecModel):
         default="Enforce", description="Enforce refuses. Default: Enforce."
     )
     limits: LimitsSpec = Field(description="Limits of each selected contender.")
-    instruments: tuple[InstrumentLimitsSpec, ...] = Field(
+    instruments: Annotated[tuple[InstrumentLimitsSpec, ...], Keyed("symbol")] = Field(
         default=(),
         max_length=256,
         description="Limits for single instruments; a value here takes the place of the same "
@@ -347,19 +381,3 @@ class PolicySpec(SpecModel):
         description="Stops trading of all selected contenders at once and stays latched. "
         "Default: not engaged.",
     )
-
-    @model_validator(mode="after")
-    def _fits(self) -> PolicySpec:
-        faults: list[Fault] = []
-        order = self.limits.max_order_notional
-        house = self.aggregate.max_gross_exposure if self.aggregate is not None else None
-        if order is not None and house is not None and parse_decimal(order) > parse_decimal(house):
-            text = "limits.maxOrderNotional must not exceed aggregate.maxGrossExposure"
-            faults.append((("limits", "maxOrderNotional"), text))
-        symbols = [limits.symbol for limits in self.instruments]
-        for number, symbol in enumerate(symbols):
-            if symbol in symbols[:number]:
-                place = ("instruments", number, "symbol")
-                faults.append((place, f"two entries have the symbol {symbol}: join them"))
-        refuse(self, faults)
-        return self

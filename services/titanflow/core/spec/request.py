@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
-from titanflow.core.spec.common import Fault, InstantString, SpecModel, Symbol, refuse
+from titanflow.core.spec.common import Fault, SpecModel, refuse
+from titanflow.core.spec.shape import InstantString, Symbol
 from titanflow.core.spec.words import KillAction, KillScope
 
 

@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints
 
-from titanflow.core.spec.common import DISTINCT, Name, SpecModel, refuse
+from titanflow.core.spec.common import Rule, SpecModel
+from titanflow.core.spec.shape import DISTINCT, LabelKey, LabelValue, Name
 from titanflow.core.spec.words import Tier
 
-LabelText = Annotated[str, StringConstraints(max_length=63)]
-LabelKey = Annotated[str, StringConstraints(min_length=1, max_length=316)]
+
+def _values_do_not_fit(requirement: RequirementSpec) -> bool:
+    return (requirement.operator in ("In", "NotIn")) != bool(requirement.values)
 
 
 class RequirementSpec(SpecModel):
     """One requirement on a label."""
 
-    key: LabelKey = Field(description="Label key.")
+    constraints: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "(self.operator in ['In', 'NotIn']) == (has(self.values) && size(self.values) > 0)",
+            "values are for In and NotIn, and they need some",
+            "values",
+            broken=_values_do_not_fit,
+        ),
+    )
+
+    key: Annotated[LabelKey, StringConstraints(max_length=316)] = Field(description="Label key.")
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist"] = Field(
         description="Relation of the label to values: In, NotIn, Exists or DoesNotExist."
     )
-    values: tuple[LabelText, ...] = Field(
+    values: tuple[LabelValue, ...] = Field(
         default=(), max_length=64, description="Values for In and NotIn. Default: none."
     )
-
-    @model_validator(mode="after")
-    def _fits(self) -> RequirementSpec:
-        if (self.operator in ("In", "NotIn")) != bool(self.values):
-            refuse(self, [(("values",), "values are for In and NotIn, and they need some")])
-        return self
 
 
 class SelectorSpec(SpecModel):
     """Contenders that the policy binds; all given parts must match."""
+
+    one_unit: ClassVar[bool] = True
 
     arena: Name | None = Field(
         default=None, description="Only contenders of this Arena. Default: of every arena."
@@ -43,7 +50,7 @@ class SelectorSpec(SpecModel):
         max_length=5,
         description="Only contenders in these tiers. Default: in every tier.",
     )
-    match_labels: dict[LabelKey, LabelText] = Field(
+    match_labels: dict[LabelKey, LabelValue] = Field(
         default_factory=dict,
         max_length=16,
         description="Labels that the Contender must have. Default: none.",

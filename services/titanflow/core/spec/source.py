@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints
 
-from titanflow.core.spec.common import Name, SpecModel, refuse, worded
+from titanflow.core.spec.common import Rule, SpecModel, field_of
+from titanflow.core.spec.shape import Name, Sha256, Shaped, worded
 
 
 class BundledSpec(SpecModel):
@@ -33,12 +34,11 @@ class FileFormat(StrEnum):
     CSV = "CSV"
 
 
-def _uri(text: str) -> str:
+def _uri(text: str) -> None:
     if text.startswith(("s3://", "https://", "pvc://")):
         raise ValueError(f"{text.partition(':')[0]}:// is not built yet: use file://")
     if not text.startswith("file://") or len(text) == len("file://"):
         raise ValueError("write file:///folder/x, or file://./x for a place beside the manifest")
-    return text
 
 
 class FilesSpec(SpecModel):
@@ -49,24 +49,46 @@ class FilesSpec(SpecModel):
         "format": frozenset({"DBN", "LOBSTER"})
     }
 
-    uri: Annotated[str, StringConstraints(max_length=1024), AfterValidator(_uri)] = Field(
+    uri: Annotated[
+        str,
+        StringConstraints(max_length=1024),
+        Shaped(
+            _uri,
+            "self.matches('^file://.')",
+            "write file:///folder/x, or file://./x for a place beside the manifest; other places "
+            "are not built yet",
+            pattern="^file://.",
+        ),
+    ] = Field(
         description="Folder or file: file:///data/x, or file://./x beside the manifest.",
     )
     format: FileFormat = Field(
         default=FileFormat.PARQUET, description="Parquet or CSV. Default: Parquet."
     )
-    sha256: (
-        Annotated[str, worded(r"[a-f0-9]{64}", "a digest has 64 hexadecimal digits, in lower case")]
-        | None
-    ) = Field(
+    sha256: Sha256 | None = Field(
         default=None,
         description="Digest of the file, or of the folder's sorted list of digests; other content "
         "is refused. Default: not checked, but recorded.",
     )
 
 
+def one_of(*fields: str, of: str) -> Rule:
+    """Return the rule that exactly the field of a kind is set, of *fields* in camelCase."""
+
+    def broken(model: SpecModel) -> bool:
+        kind: str = field_of(model, "kind")
+        own = kind[0].lower() + kind[1:]
+        return [field for field in fields if field_of(model, field) is not None] != [own]
+
+    cel = " && ".join(f"(self.kind == '{f[0].upper()}{f[1:]}') == has(self.{f})" for f in fields)
+    text = f"set exactly the field of {of} that belongs to its kind (one of: {', '.join(fields)})"
+    return Rule(cel, text, broken=broken)
+
+
 class SourceSpec(SpecModel):
     """One supplier of market events."""
+
+    constraints: ClassVar[tuple[Rule, ...]] = (one_of("bundled", "files", of="a source"),)
 
     not_built: ClassVar[frozenset[str]] = frozenset(
         {"staleAfterSeconds", "tape", "synthetic", "exchange", "vendor", "chain"}
@@ -91,11 +113,3 @@ class SourceSpec(SpecModel):
     )
     bundled: BundledSpec | None = Field(default=None, description="For kind Bundled.")
     files: FilesSpec | None = Field(default=None, description="For kind Files.")
-
-    @model_validator(mode="after")
-    def _one_of(self) -> SourceSpec:
-        own = self.kind.lower()
-        if [name for name in ("bundled", "files") if getattr(self, name) is not None] != [own]:
-            text = f"kind {self.kind} needs {own} and none of the other fields of: bundled, files"
-            refuse(self, [((), text)])
-        return self
