@@ -71,6 +71,17 @@ def test_what_cannot_be_recorded_is_refused_in_words(said: object, words: str) -
     assert words in str(caught.value)
 
 
+def test_a_malformed_wish_is_told_how_sound_ones_are_made() -> None:
+    rehearsal = Rehearsal(Saying((Wish.market(Side.BUY, 1.5),)), ["AAPL"])
+
+    with pytest.raises(ContenderError) as caught:
+        rehearsal.play(BARS)
+
+    assert "quantity_lots of a wish must be int, got 1.5" in str(caught.value)
+    assert "Wish.limit()" in str(caught.value)
+    assert "view.warm" not in str(caught.value)
+
+
 def test_the_longest_words_that_are_allowed_are_recorded() -> None:
     parts = (Part("n" * PART_NAME_MAX, 1.0, 0.0),) * PARTS_MAX
     said = opinion(text="☃" * TEXT_MAX, parts=parts, horizon_seconds=HORIZON_SECONDS_MAX)

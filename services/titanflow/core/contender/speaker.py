@@ -213,12 +213,14 @@ class Speaker:
         if not isinstance(said, Opinion):
             what = f"decide() answered with a {type(said).__name__}"
             raise ContenderError(what, self.where(at), "return an Opinion, wishes or None")
+        do = "answer None while view.warm is false; lean() makes parts that add up"
         try:
-            what = said.problem() or _wishes_problem(said.wishes)
+            what = said.problem()
+            if not what and (what := _wishes_problem(said.wishes)):
+                do = "Wish.market(), Wish.limit(), Wish.cancel() and Wish.replace() make sound ones"
         except (TypeError, AttributeError, ValueError) as error:
             what = f"the opinion is malformed: {error}"
         if what:
-            do = "answer None while view.warm is false; lean() makes parts that add up"
             raise ContenderError(what, self.where(at), do)
 
 
