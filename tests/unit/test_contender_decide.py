@@ -433,7 +433,7 @@ def test_a_contender_hears_of_its_own_orders() -> None:
         ((Wish.market(Side.BUY, True),), "quantity_lots of a wish must be int, got True"),
         ((Wish.market(1, 2),), "side of a wish must be Side"),
         ((Wish.market(Side.BUY, 2**63),), "numbers must be below"),
-        ((Wish.cancel("x" * 65),), "at most 64 characters"),
+        ((Wish.cancel("x" * 65),), "has 65 characters, more than 64"),
         ((Wish.market(Side.BUY, 1),) * 101, "101 wishes are more than 100"),
     ],
 )

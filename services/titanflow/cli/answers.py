@@ -8,6 +8,7 @@ from titanflow.adapters.rpc.client import Client
 from titanflow.adapters.rpc.method import AnyMethod
 from titanflow.adapters.rpc.ports import Command, Ruling, Verb
 from titanflow.adapters.rpc.refusal import not_ready
+from titanflow.adapters.rpc.tls import TlsFiles
 from titanflow.adapters.rpc.trace import CURRENT, current
 from titanflow.core.base.ident import NO_ID, derive
 from titanflow.rpc.v1 import control_pb2 as control
@@ -34,14 +35,16 @@ def compose(shown: Shown) -> Answers:
     if shown.orders is not None:
         methods += ExecutionAnswers(shown.orders).methods()
     if shown.governor is not None:
-        methods += ControlAnswers(shown.governor).methods()
+        methods += ControlAnswers(shown.governor, shown.may_command).methods()
     if shown.journal is not None:
         historian = JournalHistorian(shown.names, shown.journal, shown.folder)
         methods += ExplainAnswers(historian, shown.tiers).methods()
     return Answers(methods, closing)
 
 
-def pass_on(address: Callable[[], str]) -> Callable[[Command], Awaitable[Ruling]]:
+def pass_on(
+    address: Callable[[], str], tls: TlsFiles | None
+) -> Callable[[Command], Awaitable[Ruling]]:
     """Return what asks the gateway at *address* for a pause, or for its end."""
 
     async def submit(command: Command) -> Ruling:
@@ -49,7 +52,7 @@ def pass_on(address: Callable[[], str]) -> Callable[[Command], Awaitable[Ruling]
         if not target:
             raise not_ready("the gateway")
         CURRENT.set(current().child())
-        async with Client(target) as client:
+        async with Client(target, tls) as client:
             text = await _ask(client, command)
         ident = derive(NO_ID, b"command:" + command.token.encode(), 0)
         return Ruling(True, 0, text, ident)

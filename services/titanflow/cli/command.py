@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from titanflow.adapters.rpc.client import Client
 from titanflow.adapters.rpc.refusal import Code, RefusalError
+from titanflow.adapters.rpc.tls import TlsFiles
 from titanflow.cli import exits
 from titanflow.cli.output import Format, emit, flatten, say, table
 from titanflow.core.base.errors import Problem, SpecError
@@ -159,10 +160,11 @@ class Told(NamedTuple):
 
 def status_of(session: Session) -> Told:
     """Return what governance and the sentinel say of the session."""
+    tls = _certificate(session, getpass.getuser())
 
     async def ask() -> Told:
-        places = (_address(session, name) for name in (GOVERNANCE, SENTINEL))
-        return Told(*await asyncio.gather(*map(_status, places)))
+        asked = (_status(_address(session, pod), tls) for pod in (GOVERNANCE, SENTINEL))
+        return Told(*await asyncio.gather(*asked))
 
     return asyncio.run(ask())
 
@@ -177,14 +179,14 @@ def tiers_of(session: Session) -> list[dict[str, Any]]:
             "policies": list(each.policies),
             "why": each.text,
         }
-        for each in asyncio.run(_tiers(_address(session)))
+        for each in asyncio.run(_tiers(_address(session), _certificate(session, getpass.getuser())))
     ]
 
 
-async def _tiers(address: str) -> Sequence[explain.ContenderTier]:
+async def _tiers(address: str, tls: TlsFiles | None) -> Sequence[explain.ContenderTier]:
     if not address:
         return ()
-    async with Client(address) as client:
+    async with Client(address, tls) as client:
         stub = ExplainStub(client.channel)
         try:
             answer = await client.ask(stub.GetTiers, explain.GetTiersRequest(), STATUS_SECONDS)
@@ -193,10 +195,10 @@ async def _tiers(address: str) -> Sequence[explain.ContenderTier]:
         return answer.tiers
 
 
-async def _status(address: str) -> sessions.GetStatusResponse | None:
+async def _status(address: str, tls: TlsFiles | None) -> sessions.GetStatusResponse | None:
     if not address:
         return None
-    async with Client(address) as client:
+    async with Client(address, tls) as client:
         stub = SessionsStub(client.channel)
         try:
             return await client.ask(stub.GetStatus, sessions.GetStatusRequest(), STATUS_SECONDS)
@@ -207,7 +209,8 @@ async def _status(address: str) -> sessions.GetStatusResponse | None:
 def _ask(session: Session, question: Callable[[Client], Awaitable[A]], said: Said) -> A:
     """Return the answer of governance; end with words and a code if there is none."""
     try:
-        return asyncio.run(_until_answered(session, question))
+        tls = _certificate(session, said.by)
+        return asyncio.run(_until_answered(session, tls, question))
     except RefusalError as error:
         _refused(error, said)
 
@@ -223,7 +226,9 @@ def _refused(error: RefusalError, said: Said) -> NoReturn:
     raise SystemExit(code)
 
 
-async def _until_answered(session: Session, question: Callable[[Client], Awaitable[A]]) -> A:
+async def _until_answered(
+    session: Session, tls: TlsFiles | None, question: Callable[[Client], Awaitable[A]]
+) -> A:
     """Ask until somebody answers; governance may be starting again, elsewhere.
 
     Raises: RefusalError, as governance said it or because nobody did.
@@ -231,7 +236,7 @@ async def _until_answered(session: Session, question: Callable[[Client], Awaitab
     until = time.monotonic() + WAIT_SECONDS
     while True:
         try:
-            async with Client(_address(session) or NOWHERE) as client:
+            async with Client(_address(session) or NOWHERE, tls) as client:
                 return await question(client)
         except RefusalError as error:
             if error.code not in _NO_ONE or time.monotonic() >= until:
@@ -242,6 +247,20 @@ async def _until_answered(session: Session, question: Callable[[Client], Awaitab
 def _address(session: Session, pod: str = GOVERNANCE) -> str:
     file: Path = Live(session.path).path / "pods" / pod / ADDRESS
     return file.read_text("ascii").strip() if file.exists() else ""
+
+
+def _certificate(session: Session, name: str) -> TlsFiles | None:
+    """Return the certificate by which somebody asks; None where the session speaks plainly.
+
+    Raises: SpecError if there is none of that name.
+    """
+    live = Live(session.path)
+    files = live.tls(name) if live.exists else None
+    if files is not None and not files.certificate.exists():
+        what = f"{name} has no certificate for this session: {files.certificate} is not there"
+        do = f"titanflow tls issue {name} --tls {files.certificate.parent}, or --by another"
+        raise SpecError([Problem(what, "--by", do)])
+    return files
 
 
 def _scope(word: str) -> KillScope:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ from titanflow.core.base.fixed import MINOR_PER_UNIT
 from titanflow.core.base.instant import format_date
 from titanflow.runtime import session as sessions
 from titanflow.runtime.again import Account, Again, replay_from
+from titanflow.runtime.authority import ensure, is_authority
 from titanflow.runtime.docket import docket_of
 from titanflow.runtime.docket_check import Witness
 from titanflow.runtime.place import Live
@@ -44,7 +46,9 @@ STAGES = {
 """The services' names of the stages."""
 
 
-def up(folder: Path | None, *, once: bool, speed: float | None, shape: str) -> None:
+def up(
+    folder: Path | None, *, once: bool, speed: float | None, shape: str, tls: Path | None
+) -> None:
     """Run an arena of pods to its end, or until an interrupt; then verify and tell."""
     if shape not in get_args(Shape):
         words = ", ".join(get_args(Shape))
@@ -60,7 +64,9 @@ def up(folder: Path | None, *, once: bool, speed: float | None, shape: str) -> N
         say(f"data: {line}")
     if speed is None:
         speed = plan.loaded.arena.spec.clock.replay.speed
-    session, goes_on = begin(plan, cast("Shape", shape), speed)
+    if tls is not None and is_authority(tls):
+        ensure(tls, [getpass.getuser()])  # so that who starts it can ask it
+    session, goes_on = begin(plan, cast("Shape", shape), speed, tls)
     supervisor = Supervisor(session, lambda text: say(f"  {text}"))
     pods = ", ".join(pod.name for pod in supervisor.topology.pods)
     say(f"session {session.name} {'goes on' if goes_on else 'begins'}: NATS server, {pods}")

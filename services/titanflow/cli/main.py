@@ -34,6 +34,8 @@ bundle_app = typer.Typer(
     help="Bundles: signed archives of models as ONNX graphs.", no_args_is_help=True
 )
 app.add_typer(bundle_app, name="bundle")
+tls_app = typer.Typer(help="Certificates for `titanflow up --tls`.", no_args_is_help=True)
+app.add_typer(tls_app, name="tls")
 
 Output = Annotated[Format, typer.Option("-o", "--output", help="How to write the result.")]
 Folder = Annotated[
@@ -63,11 +65,18 @@ def up(
         str,
         typer.Option(help="How the stages are cut into pods: colocated, split, apart or whole."),
     ] = "colocated",
+    tls: Annotated[
+        Path | None,
+        typer.Option(
+            help="Ask and answer under mutual TLS, by the certificates in this folder; an empty "
+            "or missing one becomes an authority."
+        ),
+    ] = None,
 ) -> None:
     """Run an arena as pods on a NATS server of its own, with a live view; Ctrl-C pauses it."""
     from titanflow.cli.live import up as run
 
-    run(folder, once=once, speed=speed, shape=shape)
+    run(folder, once=once, speed=speed, shape=shape, tls=tls)
 
 
 @app.command()
@@ -95,7 +104,12 @@ Scope = Annotated[
 ]
 ScopeName = Annotated[str, typer.Argument(help="Which one; none for the arena.")]
 Reason = Annotated[str, typer.Option(help="Why; it goes into the record.")]
-By = Annotated[str, typer.Option(help="Who commands. Default: the user of this machine.")]
+By = Annotated[
+    str,
+    typer.Option(
+        help="Who commands; under TLS, whose certificate. Default: the user of this machine."
+    ),
+]
 Token = Annotated[
     str,
     typer.Option(help="Names the command: again it is the same one. Default: the time."),
@@ -498,6 +512,22 @@ def train(
     from titanflow.cli.bundle import train as run
 
     run(recipe, out, key, output)
+
+
+@tls_app.command("issue")
+def tls_issue(
+    names: Annotated[list[str], typer.Argument(help="Who gets one: people, or pods.")],
+    folder: Annotated[Path, typer.Option("--tls", help="The folder that `up --tls` is given.")],
+    host: Annotated[
+        list[str] | None,
+        typer.Option(help="Address or name where a pod is reached. Default: this machine's."),
+    ] = None,
+    output: Output = Format.TABLE,
+) -> None:
+    """Make keys and certificates; who holds one is known by its name, so keep the keys secret."""
+    from titanflow.cli.tls import issue_all as run
+
+    run(names, folder, host or [], output)
 
 
 def main() -> NoReturn:

@@ -15,6 +15,7 @@ from typing import Final
 from titanflow.adapters.bus.streams import Pod, Topology
 from titanflow.adapters.rpc.asker import ROWS_MAX, RemotePredictor
 from titanflow.adapters.rpc.steady import Steady
+from titanflow.adapters.rpc.tls import TlsFiles
 from titanflow.core.facts import Answer, Ask
 from titanflow.core.ports import Predictor
 from titanflow.runtime.place import Live
@@ -49,10 +50,12 @@ class Here:
 class There:
     """Answers asks by the serving pod of a live session."""
 
-    def __init__(self, live: Live, serving: Pod, plan: Plan, *, lock_step: bool) -> None:
+    def __init__(
+        self, live: Live, serving: Pod, plan: Plan, tls: TlsFiles | None, *, lock_step: bool
+    ) -> None:
         file = live.pod(serving) / ADDRESS
         patience = PATIENCE_SECONDS if lock_step else 0.0
-        self._steady = Steady(lambda: _read(file), patience_seconds=patience)
+        self._steady = Steady(lambda: _read(file), tls, patience_seconds=patience)
         served = plan.served()
         self._predictor = RemotePredictor(
             self._steady,
@@ -86,7 +89,7 @@ def answerer(live: Live, topology: Topology, pod: Pod, plan: Plan) -> Here | The
         return None
     serving = next((each for each in topology.pods if each.role == "serving"), None)
     if serving is not None:
-        return There(live, serving, plan, lock_step=topology.lock_step)
+        return There(live, serving, plan, live.tls(pod.name), lock_step=topology.lock_step)
     predictor = plan.predictor()
     return None if predictor is None else Here(predictor)
 

@@ -14,11 +14,13 @@ from typing import Final
 import msgspec
 
 from titanflow.adapters.bus.streams import Pod
+from titanflow.adapters.rpc.caller import Identity
 from titanflow.adapters.rpc.health import Health
 from titanflow.adapters.rpc.line_view import LineView, Vocabulary
 from titanflow.adapters.rpc.method import AnyMethod
 from titanflow.adapters.rpc.ports import Books, Governor, Names, Orders, Watchman
-from titanflow.adapters.rpc.server import Server
+from titanflow.adapters.rpc.server import Listen, Server
+from titanflow.adapters.rpc.tls import TlsFiles
 from titanflow.core.governance.tiers import TierView
 from titanflow.runtime.asking import ADDRESS
 from titanflow.runtime.place import replace
@@ -27,6 +29,8 @@ from titanflow.runtime.shard import Shard
 
 METRICS: Final = "metrics"
 """Name of the file that holds the address of a pod's numbers."""
+HEALTH: Final = "health"
+"""Name of the file that says where health is asked plainly; only under TLS."""
 GRACE_SECONDS: Final = 0.5
 
 
@@ -44,6 +48,8 @@ class Shown(msgspec.Struct, frozen=True):
     """Where the contenders' own code is."""
     tiers: Sequence[TierView] = ()
     """In which tier each contender is."""
+    may_command: Callable[[Identity], bool] = lambda _: True
+    """Whether somebody may give commands here."""
 
 
 class Answers(msgspec.Struct, frozen=True):
@@ -57,11 +63,16 @@ Compose = Callable[[Shown], Answers]
 
 
 class Front:
-    """The server of one pod; *folder* is the pod's own."""
+    """The server of one pod; *folder* is the pod's own.
 
-    def __init__(self, folder: Path, answers: Answers) -> None:
+    With TLS files a second, plain port tells nothing but health: probes carry no certificates.
+    """
+
+    def __init__(self, folder: Path, answers: Answers, tls: TlsFiles | None = None) -> None:
         self.health = Health()
-        self.server = Server(answers.methods, self.health, closing=answers.closing)
+        listen = Listen(tls=tls)
+        self.server = Server(answers.methods, self.health, listen, closing=answers.closing)
+        self._plain = Server((), self.health) if tls is not None else None
         self._folder = folder
 
     @property
@@ -75,6 +86,9 @@ class Front:
         Raises: AdapterError if that is not possible.
         """
         await self.server.start()
+        if self._plain is not None:
+            await self._plain.start()
+            replace(self._folder / HEALTH, f"{self._plain.target}\n".encode())
         replace(self._folder / ADDRESS, f"{self.address}\n".encode())
 
     def wait_for(self, name: str, text: str) -> None:
@@ -87,6 +101,8 @@ class Front:
     async def stop(self) -> None:
         """End what has begun, and listen no more."""
         await self.server.stop(GRACE_SECONDS)
+        if self._plain is not None:
+            await self._plain.stop(GRACE_SECONDS)
 
 
 def vocabulary(plan: Plan) -> Vocabulary:

@@ -15,7 +15,9 @@ import msgspec
 from titanflow.adapters.bus.keys import Key, make, read
 from titanflow.adapters.bus.permissions import HOST
 from titanflow.adapters.bus.streams import Pod, Topology
+from titanflow.adapters.rpc.tls import TlsFiles
 from titanflow.core.base.errors import AdapterError
+from titanflow.runtime.authority import files_of
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -25,6 +27,8 @@ class Settings(msgspec.Struct, frozen=True):
     """The folder of the manifests, absolute."""
     speed: float
     """Seconds of market time in a second; 0 is lock step, as fast as that goes."""
+    tls: str = ""
+    """The folder of certificates, absolute; empty where pods speak plainly on this machine."""
 
 
 class Live:
@@ -77,6 +81,14 @@ class Live:
         """Return the public key of everybody, for the server's configuration."""
         names = [HOST, *(pod.name for pod in topology.pods)]
         return {name: self.key(name).public for name in names}
+
+    def tls(self, name: str) -> TlsFiles | None:
+        """Return the certificate files of a pod or person; None if the session speaks plainly.
+
+        Raises: SpecError if *name* can be no name of a certificate.
+        """
+        folder = self.settings().tls
+        return files_of(Path(folder), name) if folder else None
 
     def pod(self, pod: Pod | str) -> Path:
         """Return the folder of one pod, made if it is not there."""

@@ -22,7 +22,9 @@ import uvloop
 from titanflow.adapters.bus.client import Bus
 from titanflow.adapters.bus.errors import Closed, Fenced, Taken
 from titanflow.adapters.bus.streams import COMMANDS, Pod, Topology, seat, subject
+from titanflow.adapters.rpc.caller import Identity
 from titanflow.adapters.rpc.line_view import LineView
+from titanflow.adapters.rpc.tls import TlsFiles
 from titanflow.core.base.errors import InvariantError, Problem, SpecError, TitanFlowError
 from titanflow.core.governance.tiers import tiers_of
 from titanflow.runtime import nats_server
@@ -62,7 +64,7 @@ class Above(msgspec.Struct, frozen=True):
     serve: Serve | None = None
     compose: Compose = lambda _: Answers(())
     """Makes the answers of a pod from what it shows."""
-    pass_on: Callable[[Callable[[], str]], PassOn] | None = None
+    pass_on: Callable[[Callable[[], str], TlsFiles | None], PassOn] | None = None
     """Makes what hands a pause to the gateway, whose address is asked for."""
 
 
@@ -226,7 +228,8 @@ class _Process:
             return self._watchman.address(GATEWAY)
 
         made = self._above.pass_on
-        made_up = made(gateway) if made is not None else _nobody
+        tls = self._live.tls(self._pod.name)
+        made_up = made(gateway, tls) if made is not None else _nobody
         governance = Governance(
             self._parts.bus,
             self._topology,
@@ -268,7 +271,8 @@ class _Process:
         replace(parts.folder / METRICS, f"{parts.page.address}\n".encode())
         if self._pod.role == "serving":
             return  # it has a server of its own
-        parts.front = Front(parts.folder, self._above.compose(self._shown()))
+        tls = self._live.tls(self._pod.name)
+        parts.front = Front(parts.folder, self._above.compose(self._shown()), tls)
         parts.front.wait_for("bus", "a link to the NATS server")
         if self._pod.stages or self._pod.role in COMMANDS:
             parts.front.wait_for("work", "its work to begin")
@@ -292,7 +296,20 @@ class _Process:
             journal=Session(self._live.session).journal if is_governance else None,
             tiers=tiers_of(self._plan.ground, self._plan.policies) if is_governance else (),
             folder=self._plan.folder,
+            may_command=self._may_command,
         )
+
+    def _may_command(self, who: Identity) -> bool:
+        """Say whether a certificate may command: at the gateway governance's, else no pod's.
+
+        A pod runs code of contenders; its certificate is to be known by, not to stop others.
+        """
+        if not who.proven:
+            return True
+        roles = {each.name: each.role for each in self._topology.pods}
+        if self._pod.role == "gateway":
+            return roles.get(who.name) == "governance"
+        return who.name not in roles
 
     def _on_link(self, text: str) -> None:
         """Hear what the bus says of its link."""

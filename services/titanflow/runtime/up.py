@@ -25,9 +25,10 @@ from titanflow.adapters.bus.client import Bus
 from titanflow.adapters.bus.ensure import ensure
 from titanflow.adapters.bus.permissions import HOST
 from titanflow.adapters.bus.streams import Pod, Topology, check, subject
-from titanflow.core.base.errors import AdapterError, InvariantError
+from titanflow.core.base.errors import AdapterError, InvariantError, Problem, SpecError
 from titanflow.runtime import nats_server
 from titanflow.runtime import session as sessions
+from titanflow.runtime.authority import ensure as ensure_certificates
 from titanflow.runtime.beat import read_beat
 from titanflow.runtime.chronicle import new_card
 from titanflow.runtime.door import SENTINEL
@@ -102,17 +103,26 @@ def shape(
     )
 
 
-def begin(plan: Plan, kind: Shape, speed: float) -> tuple[Session, bool]:
+def begin(plan: Plan, kind: Shape, speed: float, tls: Path | None = None) -> tuple[Session, bool]:
     """Return the session to run, and whether it goes on with a former one.
 
     A former session of the same arena goes on if it has not ended and has the same manifests.
+    With a folder *tls* all questions are asked under mutual TLS, by the certificates there.
+    Raises: SpecError if certificates are wanted for a session that goes on without them, or cannot
+    be had; AdapterError if something cannot be written.
     """
+    wanted = str(tls.resolve()) if tls is not None else ""
     arena = plan.ground.arena
     manifests = str(plan.folder.resolve())
     for found in reversed(sessions.sessions()):
         live = Live(found.path)
         if live.exists and found.card().arena == arena and found.card().status != "Completed":
-            if live.settings().manifests == manifests:
+            former = live.settings()
+            if former.manifests == manifests:
+                if wanted not in ("", former.tls):
+                    what = f"session {found.name} goes on with --tls {former.tls or 'left out'}"
+                    do = "leave --tls as it was, or end the session by `titanflow down --purge`"
+                    raise SpecError([Problem(what, "--tls", do)])
                 return found, True
             break
     session = sessions.create(arena)
@@ -120,7 +130,7 @@ def begin(plan: Plan, kind: Shape, speed: float) -> tuple[Session, bool]:
     names = [entrant.name for entrant in plan.ground.entrants]
     models = any(entrant.contract is not None for entrant in plan.ground.entrants)
     topology = shape(arena, kind, names, lock_step=speed == 0, models=models)
-    Live(session.path).make(topology, Settings(manifests, speed))
+    Live(session.path).make(topology, Settings(manifests, speed, wanted))
     return session, False
 
 
@@ -161,6 +171,10 @@ class Supervisor:
         """
         if threading.current_thread() is not threading.main_thread():
             raise InvariantError("children die with the thread that makes them: use the main one")
+        if tls := self.live.settings().tls:
+            made = ensure_certificates(Path(tls), sorted(self._names))
+            if made:
+                self._notice(f"certificates in {tls} made for: {', '.join(made)}")
         keys = self.live.keys(self.topology)
         self._server = nats_server.start(self.live.nats, self.topology, keys, self._notice)
         (self.live.path / "up.pid").write_text(f"{os.getpid()}\n")

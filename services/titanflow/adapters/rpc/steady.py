@@ -14,6 +14,7 @@ from typing import Final
 
 from titanflow.adapters.rpc.client import Client
 from titanflow.adapters.rpc.refusal import Code, RefusalError
+from titanflow.adapters.rpc.tls import TlsFiles
 from titanflow.core.base.breaker import Breaker, BreakerLimits, BreakerState
 from titanflow.rpc.inference import inference_pb2 as inference
 from titanflow.rpc.inference.inference_pb2_grpc import GRPCInferenceServiceStub
@@ -34,11 +35,12 @@ class Steady:
     def __init__(
         self,
         address: Callable[[], str],
+        tls: TlsFiles | None = None,
         *,
         patience_seconds: float = 0.0,
         limits: BreakerLimits = BREAKER,
     ) -> None:
-        self._address, self._patience = address, patience_seconds
+        self._address, self._tls, self._patience = address, tls, patience_seconds
         self._breaker = Breaker(limits)
         self._client: Client | None = None
         self._stub: GRPCInferenceServiceStub | None = None
@@ -144,7 +146,7 @@ class Steady:
         if not target:
             return None
         await self.close()
-        self._client = Client(target)
+        self._client = Client(target, self._tls)
         self._stub = GRPCInferenceServiceStub(self._client.channel)
         return self._client
 

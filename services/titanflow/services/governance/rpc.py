@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, Final
 
-from titanflow.adapters.rpc.caller import Caller
+from titanflow.adapters.rpc.caller import Caller, Identity
 from titanflow.adapters.rpc.check import (
     HEX,
     INSTANT_MAX,
@@ -31,7 +31,7 @@ from titanflow.adapters.rpc.ports import (
     Verb,
     Watchman,
 )
-from titanflow.adapters.rpc.refusal import conflict, overloaded, refused, shown
+from titanflow.adapters.rpc.refusal import conflict, denied, overloaded, refused, shown
 from titanflow.core.base.ident import ID_BYTES
 from titanflow.core.governance.tiers import TierView
 from titanflow.core.spec.words import KillAction as Action
@@ -104,10 +104,12 @@ class Once:
 
 
 class ControlAnswers:
-    """The commands of people, over who rules on them."""
+    """The commands of people, over who rules on them; *may_command* judges who asks."""
 
-    def __init__(self, governor: Governor) -> None:
-        self._governor = governor
+    def __init__(
+        self, governor: Governor, may_command: Callable[[Identity], bool] = lambda _: True
+    ) -> None:
+        self._governor, self._may_command = governor, may_command
         self._once = Once(governor.submit)
 
     def methods(self) -> Sequence[AnyMethod]:
@@ -185,6 +187,8 @@ class ControlAnswers:
         check.text("token", request.token, TOKEN_MAX, pattern=TOKEN)
         check.done()
         by = caller.identity(request.requested_by, "requested_by")
+        if not self._may_command(by):
+            raise denied(f"{shown(by.name)} may not command here: use a person's certificate")
         self._find(scope, request.name, instruments)
         return Command(
             verb, scope, request.name, instruments, action, request.reason, request.token, by

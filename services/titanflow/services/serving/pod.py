@@ -27,10 +27,12 @@ from titanflow.adapters.rpc.health import Health
 from titanflow.adapters.rpc.host_models import HostModels
 from titanflow.adapters.rpc.method import AnyMethod
 from titanflow.adapters.rpc.server import Listen, Server
+from titanflow.adapters.rpc.tls import TlsFiles
 from titanflow.core.base.errors import AdapterError
 from titanflow.core.spec.bundle import ServingSpec
 from titanflow.runtime.asking import ADDRESS
 from titanflow.runtime.code import version
+from titanflow.runtime.front import HEALTH
 from titanflow.runtime.place import Live, replace
 from titanflow.runtime.plan import Plan
 from titanflow.runtime.session import home
@@ -193,6 +195,7 @@ class Serving:
 
     def __init__(self, live: Live, pod: Pod, topology: Topology, plan: Plan, told: Told) -> None:
         self._folder, self._told = live.pod(pod), told
+        self._tls = live.tls(pod.name)
         self._bundles = plan.served()
         self._pod = ServingPod(
             Trust([plan.folder / KEYS, home() / KEYS]),
@@ -211,7 +214,7 @@ class Serving:
 
         Raises: AdapterError if it cannot listen.
         """
-        await serve(self._pod, self._bundles, self._folder, self._told, stopping)
+        await serve(self._pod, self._bundles, self._folder, self._told, stopping, self._tls)
 
 
 async def serve(
@@ -220,6 +223,7 @@ async def serve(
     folder: Path,
     told: Told,
     stopping: asyncio.Event,
+    tls: TlsFiles | None = None,
 ) -> None:
     """Run a server over *pod* until *stopping* is set; its address stands in *folder*.
 
@@ -227,7 +231,8 @@ async def serve(
     """
     clock = asyncio.get_running_loop().time
     started = clock()
-    server = await _listen(pod, folder)
+    server = await _listen(pod, folder, tls)
+    plain = await _plain_health(pod, folder) if tls is not None else None
     stop = asyncio.create_task(stopping.wait())
     try:
         await pod.open(bundles)
@@ -240,16 +245,26 @@ async def serve(
     finally:
         stop.cancel()
         await server.stop(GRACE_SECONDS)
+        if plain is not None:
+            await plain.stop(GRACE_SECONDS)
         await pod.close()
 
 
-async def _listen(pod: ServingPod, folder: Path) -> Server:
+async def _plain_health(pod: ServingPod, folder: Path) -> Server:
+    """Start the port that tells health to those without a certificate, and say where."""
+    server = Server((), pod.health)
+    await server.start()
+    replace(folder / HEALTH, f"{server.target}\n".encode())
+    return server
+
+
+async def _listen(pod: ServingPod, folder: Path, tls: TlsFiles | None) -> Server:
     """Start the server where the pod listened before, or on a free port, and say where."""
     file = folder / ADDRESS
     former = file.read_text("ascii").strip() if file.exists() else ""
     ports = [int(port) for port in (former.rpartition(":")[2],) if port.isdigit()]
     for port in (*ports, 0):
-        server = Server(pod.methods(), pod.health, Listen(port=port))
+        server = Server(pod.methods(), pod.health, Listen(port=port, tls=tls))
         try:
             await server.start()
         except AdapterError:
