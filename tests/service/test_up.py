@@ -88,9 +88,10 @@ def the_session(home: Path) -> Path:
     return session
 
 
-@pytest.mark.parametrize("shape", ["colocated", "split", "apart", "whole"])
+@pytest.mark.parametrize("shape", ["colocated", "split", "apart", "whole", "sharded"])
 def test_a_session_of_pods_ends_verified_and_is_derived_again(home: Path, shape: str) -> None:
-    ran = call(home, "up", "--once", "-f", "arena", "--shape", shape)
+    shards = ("--shards", "2") if shape == "sharded" else ()
+    ran = call(home, "up", "--once", "-f", "arena", "--shape", shape, *shards)
 
     assert 0 == ran.returncode, ran.stderr
     assert "every turn of every pod was derived again" in ran.stderr

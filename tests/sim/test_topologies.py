@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
 import msgspec
 import pytest
-from cluster_kit import COLOCATED, SPLIT, WHOLE, Cluster, instants, topology
+from cluster_kit import COLOCATED, SERVICES, SHARDED, SPLIT, WHOLE, Cluster, instants, topology
 from kit import small_folder
 
 from titanflow.adapters.bus.streams import Pod
-from titanflow.core.facts import Answer, Bar, Checkpoint, Fact, Fill, Standing
+from titanflow.core.base.ident import NO_ID
+from titanflow.core.facts import (
+    Answer,
+    Bar,
+    Checkpoint,
+    Entry,
+    Fact,
+    Fill,
+    Intent,
+    Order,
+    OrderUpdate,
+    Standing,
+    StateChange,
+    Verdict,
+)
 from titanflow.runtime.journal import encode_fact
 from titanflow.runtime.plan import Plan, prepare
 from titanflow.runtime.recompute import Differs, Recomputation
@@ -20,6 +35,7 @@ from titanflow.runtime.sim import run
 
 EVENTS = 400
 TOPOLOGIES = {"whole": WHOLE, "colocated": COLOCATED, "split": SPLIT}
+SHARDS = {"sharded": SHARDED, "services": SERVICES}
 Told = list[tuple[object, tuple[Fact, ...]]]
 
 
@@ -27,9 +43,19 @@ def example() -> Plan:
     return prepare(Path("examples/arena"), None)
 
 
-def play(pods: tuple[Pod, ...], *, lock_step: bool, seed: int = 0) -> Cluster:
-    """Play the first events of the example arena, models included."""
+def unbound() -> Plan:
+    """Return the example without aggregate limits, which keep contenders in one shard."""
     plan = example()
+    free = {"aggregate": None}
+    plan.policies = {name: policy.model_copy(update=free) for name, policy in plan.policies.items()}
+    return plan
+
+
+def play(
+    pods: tuple[Pod, ...], *, lock_step: bool, seed: int = 0, of: Callable[[], Plan] = example
+) -> Cluster:
+    """Play the first events of the example arena, models included."""
+    plan = of()
     events = list(islice(plan.events(), EVENTS))
     predictor = plan.predictor()
     assert predictor is not None
@@ -48,8 +74,8 @@ def journal_of(cluster: Cluster) -> Told:
     return told
 
 
-def recompute(cluster: Cluster, told: Told) -> None:
-    plan = example()
+def recompute(cluster: Cluster, told: Told, of: Callable[[], Plan] = example) -> None:
+    plan = of()
     work = Recomputation(plan, cluster.topology, islice(plan.events(), EVENTS))
     for record, facts in told:
         work.take(record, facts)
@@ -78,16 +104,62 @@ def test_one_pod_that_hosts_all_stages_says_the_facts_of_the_simulation() -> Non
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("lock_step", [True, False])
-@pytest.mark.parametrize("pods", TOPOLOGIES.values(), ids=TOPOLOGIES)
+@pytest.mark.parametrize(
+    "pods", [*TOPOLOGIES.values(), *SHARDS.values()], ids=[*TOPOLOGIES, *SHARDS]
+)
 def test_every_turn_is_said_again_from_the_record(
     pods: tuple[Pod, ...], *, lock_step: bool, seed: int
 ) -> None:
-    cluster = play(pods, lock_step=lock_step, seed=seed)
+    of = unbound if pods in SHARDS.values() else example
+    cluster = play(pods, lock_step=lock_step, seed=seed, of=of)
 
-    recompute(cluster, journal_of(cluster))
+    recompute(cluster, journal_of(cluster), of)
     for shard in cluster.shards.values():
         shard.check()
         assert shard.ended
+
+
+def as_alone(fact: Fact) -> Fact:
+    """Return a fact without what shards count for themselves.
+
+    Each shard of risk has its own kill epoch, and a split numbers the orders that it cancels as
+    they came, from several pods.
+    """
+    if isinstance(fact, Verdict):
+        return msgspec.structs.replace(fact, kill_epoch=0)
+    if isinstance(fact, OrderUpdate) and fact.text == "SPLIT":
+        return msgspec.structs.replace(fact, id=NO_ID)
+    return fact
+
+
+@pytest.fixture(scope="module")
+def in_one_piece() -> list[Fact]:
+    cluster = play(SPLIT, lock_step=True, of=unbound)
+    return [fact for _, facts in journal_of(cluster) for fact in facts]
+
+
+@pytest.mark.parametrize("pods", SHARDS.values(), ids=SHARDS)
+def test_shards_say_what_one_pod_says_and_nothing_twice(
+    pods: tuple[Pod, ...], in_one_piece: list[Fact]
+) -> None:
+    cluster = play(pods, lock_step=True, of=unbound)
+    facts = [fact for _, facts in journal_of(cluster) for fact in facts]
+
+    for kind in (Intent, Verdict, Order, Fill, OrderUpdate, Entry, StateChange, Standing):
+        alone, cut = (
+            {encode_fact(as_alone(f)) for f in said if isinstance(f, kind)}
+            for said in (in_one_piece, facts)
+        )
+        assert alone == cut, kind
+    assert len(facts) == len({fact.id for fact in facts})
+    for stage in ("gate", "post"):
+        own = [cluster.shards[pod.name].stages for pod in cluster.topology.hosting(stage)]
+        assert [len(own[0].ground.entrants) // len(own)] * len(own) == [
+            len(stages.contenders) for stages in own
+        ]
+    for pod in cluster.pods:
+        if pod.is_part:
+            assert any(turn.pod == pod.name and turn.facts for _, turn in cluster.order), pod
 
 
 def test_an_altered_fill_is_named() -> None:

@@ -33,6 +33,20 @@ COLOCATED = (
     Pod("signal", ("perceive", "decide")),
     Pod("trade", ("gate", "trade", "post", "score")),
 )
+SHARDED = (
+    Pod("perception", ("perceive",)),
+    *(Pod(f"signal-{k}", ("decide",), shard=(k, 2)) for k in range(2)),
+    *(Pod(f"trade-{k}", ("gate", "trade", "post"), shard=(k, 2)) for k in range(2)),
+    Pod("score", ("score",)),
+)
+SERVICES = (
+    Pod("signal", ("perceive", "decide")),
+    *(Pod(f"risk-{k}", ("gate",), shard=(k, 2)) for k in range(2)),
+    *(Pod(f"execution-{k}", ("trade",), shard=(k, 3)) for k in range(3)),
+    *(Pod(f"ledger-{k}", ("post",), shard=(k, 2)) for k in range(2)),
+    Pod("score", ("score",)),
+)
+"""Each service in shards of its own."""
 WHOLE = (Pod("all", ("perceive", "decide", "gate", "trade", "post", "score")),)
 
 

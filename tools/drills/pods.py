@@ -207,7 +207,7 @@ def copies(outcome: Outcome, folder: Path, *, short: bool, seed: int) -> None:
     """Start pods twice: beside a first that works, and beside one that stands still."""
     del seed
     outcome.pass_figure = "each copy beside a living first ends with 75; 0 lost, 0 double, 0 drift"
-    setting = set_up(folder, 2500 if short else 7000)
+    setting = set_up(folder, 6000 if short else 7000)
     supervisor = Drilled(setting.begin())
     names = ["signal"] if short else ["gateway", "signal"]
     copier = _Copier(setting, supervisor, names)

@@ -47,7 +47,13 @@ STAGES = {
 
 
 def up(
-    folder: Path | None, *, once: bool, speed: float | None, shape: str, tls: Path | None
+    folder: Path | None,
+    *,
+    once: bool,
+    speed: float | None,
+    shape: str,
+    shards: int,
+    tls: Path | None,
 ) -> None:
     """Run an arena of pods to its end, or until an interrupt; then verify and tell."""
     if shape not in get_args(Shape):
@@ -66,7 +72,7 @@ def up(
         speed = plan.loaded.arena.spec.clock.replay.speed
     if tls is not None and is_authority(tls):
         ensure(tls, [getpass.getuser()])  # so that who starts it can ask it
-    session, goes_on = begin(plan, cast("Shape", shape), speed, tls)
+    session, goes_on = begin(plan, cast("Shape", shape), speed, tls, shards)
     supervisor = Supervisor(session, lambda text: say(f"  {text}"))
     pods = ", ".join(pod.name for pod in supervisor.topology.pods)
     say(f"session {session.name} {'goes on' if goes_on else 'begins'}: NATS server, {pods}")
@@ -265,22 +271,29 @@ def pod(session: Path, name: str, stages: str, shard: str) -> None:
     from titanflow.cli.answers import ABOVE
     from titanflow.runtime.process import run
 
-    if shard != "0/1":
-        what = f"shard {shard!r}: more than one shard of a stage is not built yet"
-        raise SpecError([Problem(what, "--shard", "leave it out, or say 0/1")])
-    raise SystemExit(run(session, name or _hosting(session, stages), ABOVE))
+    raise SystemExit(run(session, name or _hosting(session, stages, shard), ABOVE))
 
 
-def _hosting(session: Path, words: str) -> str:
-    """Return the pod that hosts exactly what *words* name."""
+def _hosting(session: Path, words: str, shard: str) -> str:
+    """Return the pod that hosts exactly what *words* name, as the shard *shard* of them."""
+    number, _, of = shard.partition("/")
+    if not (number.isascii() and number.isdigit() and of.isascii() and of.isdigit()):
+        raise SpecError([Problem(f"no shard {shard!r}", "--shard", "say such as 0/4")])
+    part = int(number), int(of)
     unknown = [word for word in words.split(",") if word not in STAGES]
     if unknown:
         known = ", ".join(STAGES)
         raise SpecError([Problem(f"no stage {unknown[0]!r}", "--stages", f"of: {known}")])
     wanted = {stage for word in words.split(",") for stage in STAGES[word]}
-    for each in Live(session).topology().pods:
-        if wanted == set(each.stages):
+    if part[1] > 1:
+        wanted.discard("score")  # whoever ranks sees everybody, so the shards leave it to one pod
+    found = [each for each in Live(session).topology().pods if wanted == set(each.stages)]
+    for each in found:
+        if each.shard == part:
             return each.name
+    if found:
+        known = ", ".join(f"{each.shard[0]}/{each.shard[1]}" for each in found)
+        raise SpecError([Problem(f"no shard {shard} of {words}", "--shard", f"one of: {known}")])
     raise SpecError([Problem(f"no pod hosts exactly {words}", str(session), "see topology.json")])
 
 

@@ -63,8 +63,13 @@ def up(
     ] = None,
     shape: Annotated[
         str,
-        typer.Option(help="How the stages are cut into pods: colocated, split, apart or whole."),
+        typer.Option(
+            help="How the stages are cut into pods: colocated, split, sharded, apart or whole."
+        ),
     ] = "colocated",
+    shards: Annotated[
+        int, typer.Option(min=1, help="Of the shape sharded: how many pods decide, and trade.")
+    ] = 1,
     tls: Annotated[
         Path | None,
         typer.Option(
@@ -76,7 +81,7 @@ def up(
     """Run an arena as pods on a NATS server of its own, with a live view; Ctrl-C pauses it."""
     from titanflow.cli.live import up as run
 
-    run(folder, once=once, speed=speed, shape=shape, tls=tls)
+    run(folder, once=once, speed=speed, shape=shape, shards=shards, tls=tls)
 
 
 @app.command()

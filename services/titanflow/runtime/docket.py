@@ -73,6 +73,7 @@ class Docket:
         self._engaged: dict[str, None] = {}
         self._rulings: set[str] = set()
         self._proposals: dict[str, DocketEntry] = {}
+        self._answers: dict[str, int] = {}
         self._heard: dict[str, int] = {}
         try:
             self._size = self._read(notice)
@@ -119,6 +120,10 @@ class Docket:
         """Return the entry on the request with this id, if it was ruled on."""
         return self._proposals.get(proposal)
 
+    def answers(self, proposal: str) -> int:
+        """Return how many rulings on the request with this id are entered: one of each shard."""
+        return self._answers.get(proposal, 0)
+
     def append(self, matter: Matter) -> DocketEntry:
         """Write an entry, and return it when it is on the disk.
 
@@ -156,6 +161,7 @@ class Docket:
             self._rulings.add(matter.ruling)
         if matter.proposal:
             self._proposals[matter.proposal] = entry
+            self._answers[matter.proposal] = self.answers(matter.proposal) + 1
         if matter.stream:
             self._heard[matter.stream] = max(self.heard(matter.stream), matter.sequence)
         self.at = max(self.at, matter.at)

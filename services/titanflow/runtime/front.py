@@ -122,8 +122,9 @@ def view_of(shard: Shard, pod: Pod, plan: Plan) -> LineView | None:
     return LineView(
         plan.ground,
         plan.policies,
-        post=made.post if "post" in hosted else None,
+        post=made.post if hosted & {"post", "score"} else None,
         score=made.score if "score" in hosted else None,
         gate=made.gate if "gate" in hosted else None,
         trade=made.trade if "trade" in hosted else None,
+        shown=made.contenders if pod.is_part else None,
     )

@@ -34,6 +34,7 @@ from titanflow.core.governance.docket import (
     ruled,
     subject_of,
 )
+from titanflow.core.spec.words import KillScope
 from titanflow.runtime.docket import Docket
 from titanflow.runtime.timing import Beside
 
@@ -70,6 +71,7 @@ class Governance:
             for each in consumers(topology)
             if each.user == pod.name and each.name == pod.name
         ]
+        self._gates = max(len(topology.hosting("gate")), 1)
         self._last = 0
         self._ready = False
         self._saying = asyncio.Lock()
@@ -236,8 +238,16 @@ class Governance:
         if request.id not in self._rulings:
             waiting = self._rulings[request.id] = asyncio.get_running_loop().create_future()
             entry = self._docket.on(request.id.hex())
-            if entry is not None:
+            if entry is not None and self._is_ruled(request):
                 waiting.set_result(entry)
+
+    def _is_ruled(self, request: KillSwitch) -> bool:
+        """Say whether every shard of risk that must rule on a request has; one does on one's own.
+
+        They rule alike, since all hear the same requests in the same order.
+        """
+        due = 1 if request.scope is KillScope.CONTENDER else self._gates
+        return self._docket.answers(request.id.hex()) >= due
 
     async def _recover(self) -> None:
         stored = await self._bus.last(self._stream, self._subject)
@@ -273,8 +283,10 @@ class Governance:
         if self._docket.holds(ruling.id.hex()):
             return
         entry = self._docket.append(ruled(self._asked.get(ruling.cause), ruling, stream, sequence))
-        waiting = self._rulings.get(ruling.cause)
-        if waiting is not None and not waiting.done():
+        waiting, request = self._rulings.get(ruling.cause), self._asked.get(ruling.cause)
+        if waiting is None or waiting.done():
+            return
+        if request is None or self._is_ruled(request):
             waiting.set_result(entry)
 
 

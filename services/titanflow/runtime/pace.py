@@ -44,7 +44,7 @@ class Pacer:
         self._end: InputRef | None = None
         self._market = stream_name(topology.arena, "MARKET")
         self._trading = {pod.name for pod in topology.hosting("trade")}
-        self._after_trade = tuple(pod for pod in self._pods if waits_for_trade(pod.stages))
+        self._after_trade = tuple(pod for pod in self._pods if waits_for_trade(pod))
 
     @property
     def is_settled(self) -> bool:
@@ -106,7 +106,8 @@ class Pacer:
             each.stream == self._market and each.sequence in self._eventful for each in turn.inputs
         ):
             for pod in self._after_trade:
-                self._owe(ref, pod)
+                if pod.name != turn.pod:
+                    self._owe(ref, pod)
         traded = min(self._named.get((name, self._market), 0) for name in self._trading)
         self._eventful = {sequence for sequence in self._eventful if sequence > traded}
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -127,9 +127,9 @@ class Plan:
         first, self._first = self._first, None
         return first if first is not None else build_all(self.ground)
 
-    def build_hosted(self, names: Sequence[str]) -> Sequence[Contender | None]:
-        """Return fresh contenders, None for those that *names* does not hold; no names are all."""
-        if not names:
+    def build_hosted(self, names: Collection[str] | None) -> Sequence[Contender | None]:
+        """Return fresh contenders, None for those that *names* does not hold; None is all names."""
+        if names is None:
             return self.build_contenders()
         return [
             build(entrant) if entrant.name in names else None for entrant in self.ground.entrants

@@ -8,7 +8,7 @@ At the end it values the positions and compares equity, fees and fills with the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,10 +17,12 @@ import msgspec
 from titanflow.core.base.ident import NO_ID, Id
 from titanflow.core.base.instant import session_day
 from titanflow.core.facts import Bar, Dividend, Entry, Fact, Fill, Split, Standing
+from titanflow.core.risk.shares import shares
 from titanflow.core.spec.ground import Ground
 from titanflow.core.spec.words import Account
-from titanflow.runtime.journal import FACT, Reader, decode_fact, read_head
-from titanflow.runtime.plan import plan_from_head
+from titanflow.runtime.journal import FACT, Head, Reader, decode_fact, read_head
+from titanflow.runtime.plan import Plan, plan_from_head
+from titanflow.runtime.recompute import topology_of
 
 TOLD_MAX: Final = 100
 """Differences told in words; the count goes on."""
@@ -73,9 +75,12 @@ class _Tape:
 class Reconciler:
     """Takes the facts of a record in their order; `finish` tells."""
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: Ground, names: Collection[str] | None = None) -> None:
+        """Take the ground, and whose books one ledger keeps; None is everybody's."""
         self._ground = ground
-        self._names = [entrant.name for entrant in ground.entrants]
+        self._entrants = [e for e in ground.entrants if names is None or e.name in names]
+        self._names = [entrant.name for entrant in self._entrants]
+        self._others = {entrant.name for entrant in ground.entrants}.difference(self._names)
         self._kinds = {each.symbol: each for each in ground.instruments}
         self._tapes = {each.symbol: _Tape() for each in ground.instruments}
         self._cash = dict.fromkeys(self._names, 0)
@@ -95,6 +100,8 @@ class Reconciler:
 
     def take(self, fact: Fact) -> None:
         """Take the next fact of the record."""
+        if getattr(fact, "contender", "") in self._others:
+            return
         if isinstance(fact, Entry):
             self._entry(fact)
         elif isinstance(fact, Fill):
@@ -165,7 +172,7 @@ class Reconciler:
 
     def _capital(self) -> list[Posted]:
         found = []
-        for entrant in self._ground.entrants:
+        for entrant in self._entrants:
             if entrant.capital:
                 self._cash[entrant.name] += entrant.capital
                 found.append((entrant.name, Account.CASH, Account.CAPITAL, entrant.capital, 0))
@@ -273,12 +280,26 @@ class Reconciler:
                 self._differ(f"{name}: {field} of the standing is {has}, by its fills {value}")
 
 
-def reconcile(ground: Ground, facts: Iterable[Fact]) -> Reconciliation:
-    """Return whether all entries and standings in *facts*, a record, follow from its fills."""
-    work = Reconciler(ground)
+def reconcile(
+    ground: Ground, facts: Iterable[Fact], ledgers: Sequence[Collection[str]] = ()
+) -> Reconciliation:
+    """Return whether all entries and standings in *facts*, a record, follow from its fills.
+
+    *ledgers* says whose books each shard of the ledger keeps, none that one keeps all. Each posts
+    in an order of its own, so each is followed by itself.
+    """
+    works = [Reconciler(ground, names) for names in ledgers] or [Reconciler(ground)]
     for fact in facts:
-        work.take(fact)
-    return work.finish()
+        for work in works:
+            work.take(fact)
+    found = [work.finish() for work in works]
+    return Reconciliation(
+        sum(each.fills for each in found),
+        sum(each.entries for each in found),
+        sum(each.standings for each in found),
+        sum(each.differences for each in found),
+        tuple(text for each in found for text in each.texts)[:TOLD_MAX],
+    )
 
 
 def reconcile_journal(journal: Path, folder: Path | None = None) -> Reconciliation:
@@ -286,9 +307,20 @@ def reconcile_journal(journal: Path, folder: Path | None = None) -> Reconciliati
 
     Raises: JournalError if the journal is damaged; SpecError if its manifests are not valid now.
     """
-    ground = plan_from_head(read_head(journal), folder).ground
+    head = read_head(journal)
+    plan = plan_from_head(head, folder)
     records = Reader(journal).records()
-    return reconcile(ground, (decode_fact(each.body) for each in records if each.kind == FACT))
+    facts = (decode_fact(each.body) for each in records if each.kind == FACT)
+    return reconcile(plan.ground, facts, _ledgers(plan, head))
+
+
+def _ledgers(plan: Plan, head: Head) -> list[set[str]]:
+    """Return whose books each shard of the ledger keeps."""
+    count = len(topology_of(head.topology).hosting("post")) if head.topology else 1
+    made = shares(plan.ground, plan.policies, count)
+    return [
+        {e.name for e in plan.ground.entrants if made[e.index] == number} for number in range(count)
+    ]
 
 
 def _signed(name: str, debit: Account, credit: Account, amount: int, lots: int = 0) -> Posted:

@@ -17,14 +17,14 @@ A command of governance has no event time of its own: it is taken in at the time
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final, cast
 
 import msgspec
 
 from titanflow.adapters.bus.streams import Pod, Topology, commanded_by, stream_name
 from titanflow.adapters.codec import InputRef, Turn
-from titanflow.core.arena import RECOMPUTED, Line, Stages
+from titanflow.core.arena import RECOMPUTED, Layout, Line, Part, Stages
 from titanflow.core.base.errors import InvariantError
 from titanflow.core.base.ident import NO_ID, derive
 from titanflow.core.facts import (
@@ -83,9 +83,13 @@ def waits_for_watermark(stages: Sequence[str]) -> bool:
     return bool({"perceive", "decide"} & set(stages)) and not TRADING & set(stages)
 
 
-def waits_for_trade(stages: Sequence[str]) -> bool:
-    """Say whether a pod with *stages* waits with market events for the pod that trades on them."""
-    return bool(TRADING & set(stages)) and "trade" not in stages
+def waits_for_trade(pod: Pod) -> bool:
+    """Say whether *pod* waits with market events for the pods that trade on them.
+
+    A shard that trades itself lets its own books hear them first, and the rest of it with the rest.
+    """
+    hosted = set(pod.stages)
+    return bool(TRADING - {"trade"} & hosted) and ("trade" not in hosted or pod.is_part)
 
 
 def _has_beliefs(turn: Turn) -> bool:
@@ -126,13 +130,25 @@ class Shard:
 
     def __init__(self, pod: Pod, topology: Topology, plan: Plan) -> None:
         self.pod = pod
+        gates = max(len(topology.hosting("gate")), 1)
+        layout = Layout(*pod.shard, gates, decides="decide" in pod.stages)
         self.stages = Stages(
-            plan.ground, plan.policies, lambda: plan.build_hosted(pod.contenders), plan.schema
+            plan.ground,
+            plan.policies,
+            lambda: plan.build_hosted(self._hosts()),
+            plan.schema,
+            layout,
         )
         self._own = frozenset(pod.contenders)
         elsewhere = {stage for each in topology.pods if each != pod for stage in each.stages}
-        silent = [kind for kind in RECOMPUTED if kind is not Belief or "decide" not in elsewhere]
-        self.line = Line(self.stages.named(pod.stages), silent)
+        silent: list[type[Fact]] = [
+            kind for kind in RECOMPUTED if kind is not Belief or "decide" not in elsewhere
+        ]
+        # Who scores reads books; where the ledger is elsewhere it keeps its own, and says nothing.
+        scores_alone = "score" in pod.stages and "post" not in pod.stages
+        hosted = (*pod.stages, "post") if scores_alone else pod.stages
+        silent += [Entry] if scores_alone else []
+        self.line = Line(self.stages.named(hosted), silent)
         self.takes = self.line.consumes
         self.number = 0
         self.at = 0
@@ -145,20 +161,22 @@ class Shard:
         self._answers_all = topology.lock_step
         self._provoked = provoked(pod.stages)
         self._by_watermark = waits_for_watermark(pod.stages)
-        self._by_trade = waits_for_trade(pod.stages)
+        self._by_trade = waits_for_trade(pod)
+        self._trades_first = self._by_trade and "trade" in pod.stages
         self._traded = {each.name: 0 for each in topology.hosting("trade")}
         """The last market message that each trading pod has answered."""
         others = {stage for each in topology.pods if each != pod for stage in each.stages}
         self._answers_market = "trade" in pod.stages and (
             topology.in_one_step or bool(TRADING & others)
         )
+        """Whether others wait for what this pod says to a market message."""
         self._market = stream_name(topology.arena, "MARKET")
         self._held: list[_Held] = []
         self._quiet: list[InputRef] = []
         self._said: list[Fact] = []
         self._input: tuple[InputRef, Turn] | None = None
         self._must_answer = False
-        whole = {"trade", "gate", "post"} <= set(pod.stages)
+        whole = {"trade", "gate", "post"} <= set(pod.stages) and not pod.is_part
         self.invariants = Invariants(plan.ground, in_order=topology.lock_step) if whole else None
 
     @property
@@ -194,17 +212,21 @@ class Shard:
                 if self._by_trade:
                     self._release_traded()
             return
-        if turn.number == 1 and "post" in self.pod.stages:
-            for entry in self.stages.post.open(turn.at):
-                self._say(entry)
+        if turn.number == 1:
+            self._open(turn.at)
         if not turn.facts:
             pass
         elif self._by_watermark or self._by_trade:
+            if self._trades_first:
+                self._deliver(turn.facts, Part.TRADE)
+                self._must_answer |= self._answers_market
             self._held.append(_Held(ref, turn.at, _decodable(turn)))
         else:
             self._deliver(turn.facts)
             self._must_answer |= self._answers_market
         self.watermark = max(self.watermark, turn.watermark)
+        if self._trades_first:
+            self._traded[self.pod.name] = ref.sequence
         if self._by_watermark:
             self._release_covered()
         elif self._by_trade:
@@ -266,13 +288,31 @@ class Shard:
         inputs, self._quiet = tuple(self._quiet), []
         return Turn(self.pod.name, self.number, at, inputs, facts, self.watermark)
 
-    def _deliver(self, facts: Sequence[Fact]) -> None:
+    def _hosts(self) -> Collection[str] | None:
+        """Return the contenders that decide here; None where all do."""
+        if self.pod.contenders:
+            return self.pod.contenders
+        return self.stages.contenders if self.pod.is_part else None
+
+    def _open(self, at: int) -> None:
+        """Say the capital of this shard's contenders, where it keeps their books."""
+        if "post" not in self.pod.stages:
+            if "score" in self.pod.stages:
+                self.stages.post.open(at)
+            return
+        for entry in self.stages.post.open(at):
+            if not self.pod.is_part or entry.contender in self.stages.contenders:
+                self._say(entry)
+
+    def _deliver(self, facts: Sequence[Fact], part: Part = Part.WHOLE) -> None:
         for fact in facts:
             kind = type(fact)
             if kind in self.takes and self._is_mine(fact):
                 if self.invariants is not None:
                     self.invariants.observe(fact)
-                self._follow(fact)
+                self._follow(fact, part)
+                if part is Part.TRADE:
+                    continue  # the rest of the stages hears it later
                 if self.listener is not None:
                     self.listener(fact)
                 if self._answers_all and kind in self._provoked:
@@ -292,10 +332,10 @@ class Shard:
             self.invariants.observe(fact)
         self._follow(fact)
 
-    def _follow(self, fact: Fact) -> None:
+    def _follow(self, fact: Fact, part: Part = Part.WHOLE) -> None:
         """Deliver a fact to the stages and keep what they say."""
         before = len(self._said)
-        self.line.deliver(fact, self._said)
+        self.line.deliver(fact, self._said, part=part)
         if self.invariants is not None:
             for said in self._said[before:]:
                 self.invariants.observe(said)
@@ -315,8 +355,11 @@ class Shard:
     def _release_traded(self) -> None:
         """Deliver the market events that every trading pod has answered."""
         traded = self.traded
+        part = Part.REST if self._trades_first else Part.WHOLE
         while self._held and self._held[0].ref.sequence <= traded:
-            self._deliver(self._held.pop(0).facts)
+            self._deliver(self._held.pop(0).facts, part)
+            # The turns that let it go may have been heard before it came, and none was named yet.
+            self._must_answer |= self._answers_all
 
     def _end(self, turn: Turn) -> None:
         self.ended = True

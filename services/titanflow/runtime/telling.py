@@ -132,7 +132,7 @@ def _of_host(host: Host) -> dict[str, object]:
         "published": host.timing.published.brief(),
         "spans": host.timing.spans(),
     }
-    if "post" in host.pod.stages:
+    if "score" in host.pod.stages:  # the one that has everybody's books
         said["equities"] = host.shard.stages.post.equities().tolist()
     return said
 

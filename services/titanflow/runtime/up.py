@@ -24,8 +24,9 @@ import msgspec
 from titanflow.adapters.bus.client import Bus
 from titanflow.adapters.bus.ensure import ensure
 from titanflow.adapters.bus.permissions import HOST
-from titanflow.adapters.bus.streams import Pod, Topology, check, subject
+from titanflow.adapters.bus.streams import SHARDS_MAX, Pod, Stage, Topology, check, subject
 from titanflow.core.base.errors import AdapterError, InvariantError, Problem, SpecError
+from titanflow.core.risk.shares import shares
 from titanflow.runtime import nats_server
 from titanflow.runtime import session as sessions
 from titanflow.runtime.authority import ensure as ensure_certificates
@@ -47,17 +48,24 @@ LOG_BYTES: Final = 8 << 20
 _LOOK_SECONDS: Final = 0.05
 _PR_SET_PDEATHSIG: Final = 1
 
-Shape = Literal["colocated", "split", "apart", "whole"]
+Shape = Literal["colocated", "split", "sharded", "apart", "whole"]
 Notice = Callable[[str], None]
 
 
 def shape(
-    arena: str, kind: Shape, contenders: Sequence[str], *, lock_step: bool, models: bool = False
+    arena: str,
+    kind: Shape,
+    contenders: Sequence[str],
+    *,
+    lock_step: bool,
+    models: bool = False,
+    shards: int = 1,
 ) -> Topology:
     """Return the topology of one machine.
 
     Colocated has the fewest hops; split has a pod for each stage; apart has one for each contender,
     which then reads the market, beliefs and its own facts only; whole has one for everything.
+    Sharded cuts contenders and instruments among *shards* pods that decide, and as many that trade.
     At a speed governance's lease is needed, and a sentinel that watches it; in lock step there is
     no clock that they could fit.
     Where contenders ask *models*, there is a pod that serves them.
@@ -73,6 +81,12 @@ def shape(
             Pod("risk", ("gate",)),
             Pod("execution", ("trade",)),
             Pod("ledger", ("post", "score"), writes_journal=True),
+        ),
+        "sharded": (
+            Pod("perception", ("perceive",)),
+            *_shards("signal", ("decide",), shards),
+            *_shards("trade", ("trade", "gate", "post"), shards),
+            Pod("score", ("score",), writes_journal=True),
         ),
         "apart": (
             Pod("perception", ("perceive",)),
@@ -103,7 +117,32 @@ def shape(
     )
 
 
-def begin(plan: Plan, kind: Shape, speed: float, tls: Path | None = None) -> tuple[Session, bool]:
+def _shards(name: str, stages: tuple[Stage, ...], count: int) -> tuple[Pod, ...]:
+    return tuple(Pod(f"{name}-{k}", stages, shard=(k, count)) for k in range(count))
+
+
+def check_shards(plan: Plan, kind: Shape, shards: int) -> None:
+    """Refuse a number of shards that leaves one of them nothing to do.
+
+    Raises: SpecError saying how many there may be.
+    """
+    ground = plan.ground
+    groups = len(set(shares(ground, plan.policies, len(ground.entrants))))
+    most = min(groups, len(ground.instruments), SHARDS_MAX)
+    if kind != "sharded" and shards != 1:
+        do = "say --shape sharded, or leave it out"
+        raise SpecError([Problem(f"the shape {kind} has no shards", "--shards", do)])
+    if not 1 <= shards <= most:
+        what = (
+            f"{shards} shards of {len(ground.instruments)} instruments and {groups} groups of "
+            "contenders, which share an aggregate limit"
+        )
+        raise SpecError([Problem(what, "--shards", f"at least 1, at most {most}")])
+
+
+def begin(
+    plan: Plan, kind: Shape, speed: float, tls: Path | None = None, shards: int = 1
+) -> tuple[Session, bool]:
     """Return the session to run, and whether it goes on with a former one.
 
     A former session of the same arena goes on if it has not ended and has the same manifests.
@@ -111,6 +150,7 @@ def begin(plan: Plan, kind: Shape, speed: float, tls: Path | None = None) -> tup
     Raises: SpecError if certificates are wanted for a session that goes on without them, or cannot
     be had; AdapterError if something cannot be written.
     """
+    check_shards(plan, kind, shards)
     wanted = str(tls.resolve()) if tls is not None else ""
     arena = plan.ground.arena
     manifests = str(plan.folder.resolve())
@@ -129,7 +169,7 @@ def begin(plan: Plan, kind: Shape, speed: float, tls: Path | None = None) -> tup
     session.write_card(new_card(session, arena, manifests))
     names = [entrant.name for entrant in plan.ground.entrants]
     models = any(entrant.contract is not None for entrant in plan.ground.entrants)
-    topology = shape(arena, kind, names, lock_step=speed == 0, models=models)
+    topology = shape(arena, kind, names, lock_step=speed == 0, models=models, shards=shards)
     Live(session.path).make(topology, Settings(manifests, speed, wanted))
     return session, False
 

@@ -43,7 +43,7 @@ from titanflow.core.risk.verdict import Asked
 from titanflow.core.spec.words import Origin, Outcome
 from titanflow.runtime.journal import Head, facts_of, read_head
 from titanflow.runtime.plan import Plan, plan_from_head
-from titanflow.runtime.recompute import Recomputation, topology_of, turns_of
+from titanflow.runtime.recompute import Desk, Recomputation, topology_of, turns_of
 from titanflow.runtime.sentence import sentence_of, stands_alone
 from titanflow.runtime.sim import INPUTS, Driver
 
@@ -309,13 +309,24 @@ def _run_again(path: Path, plan: Plan, moment: _Moment, witness: _Witness) -> No
 def _take_turns_again(path: Path, work: Recomputation, moment: _Moment, witness: _Witness) -> None:
     """Take the turns of a session of pods again; `_run_again` for those."""
     stages = {
-        name: desk.shard.stages for desk in work.desks.values() for name in desk.shard.pod.stages
+        name: desk.shard.stages
+        for desk in work.desks.values()
+        for name in desk.shard.pod.stages
+        if _hosts(desk, moment.contender)
     }
     witness.attend(stages["decide"].decide, stages["gate"].gate, moment)
     for turn, facts in turns_of(path):
         if work.topology.lock_step and turn.at > moment.end:
             return
         work.take(turn, facts)
+
+
+def _hosts(desk: Desk, contender: str) -> bool:
+    """Say whether a pod decides or answers for a contender, and not another one like it."""
+    pod, stages = desk.shard.pod, desk.shard.stages
+    if pod.contenders:
+        return contender in pod.contenders
+    return not pod.is_part or contender in stages.contenders
 
 
 def _think(path: Path, plan: Plan, moment: _Moment, witness: _Witness) -> Signal:

@@ -36,7 +36,7 @@ class KillSwitch(_message.Message):
     def __init__(self, id: _Optional[bytes] = ..., cause: _Optional[bytes] = ..., at: _Optional[int] = ..., seen: _Optional[int] = ..., scope: _Optional[_Union[_words_pb2.KillScope, str]] = ..., name: _Optional[str] = ..., engaged: _Optional[bool] = ..., instruments: _Optional[_Iterable[str]] = ..., action: _Optional[_Union[_words_pb2.KillAction, str]] = ..., reason: _Optional[str] = ..., by: _Optional[str] = ..., reset_token: _Optional[str] = ...) -> None: ...
 
 class KillRuling(_message.Message):
-    __slots__ = ("id", "cause", "at", "seen", "scope", "name", "accepted", "engaged", "text", "epoch")
+    __slots__ = ("id", "cause", "at", "seen", "scope", "name", "accepted", "engaged", "text", "epoch", "shard")
     ID_FIELD_NUMBER: _ClassVar[int]
     CAUSE_FIELD_NUMBER: _ClassVar[int]
     AT_FIELD_NUMBER: _ClassVar[int]
@@ -47,6 +47,7 @@ class KillRuling(_message.Message):
     ENGAGED_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
+    SHARD_FIELD_NUMBER: _ClassVar[int]
     id: bytes
     cause: bytes
     at: int
@@ -57,7 +58,8 @@ class KillRuling(_message.Message):
     engaged: bool
     text: str
     epoch: int
-    def __init__(self, id: _Optional[bytes] = ..., cause: _Optional[bytes] = ..., at: _Optional[int] = ..., seen: _Optional[int] = ..., scope: _Optional[_Union[_words_pb2.KillScope, str]] = ..., name: _Optional[str] = ..., accepted: _Optional[bool] = ..., engaged: _Optional[bool] = ..., text: _Optional[str] = ..., epoch: _Optional[int] = ...) -> None: ...
+    shard: int
+    def __init__(self, id: _Optional[bytes] = ..., cause: _Optional[bytes] = ..., at: _Optional[int] = ..., seen: _Optional[int] = ..., scope: _Optional[_Union[_words_pb2.KillScope, str]] = ..., name: _Optional[str] = ..., accepted: _Optional[bool] = ..., engaged: _Optional[bool] = ..., text: _Optional[str] = ..., epoch: _Optional[int] = ..., shard: _Optional[int] = ...) -> None: ...
 
 class StateChange(_message.Message):
     __slots__ = ("id", "cause", "at", "seen", "contender", "former", "state", "text", "limit", "actual")

@@ -45,6 +45,9 @@ _SOURCES: Final[dict[Stage, tuple[Stage, ...]]] = {
 }
 """Whose turns each stage consumes, beside the market; see `turn_sources` for named contenders.
 The gateway reads every pod's turns, so that it can keep lock step."""
+SHARDED: Final[tuple[Stage, ...]] = ("decide", "gate", "trade", "post")
+"""The stages that may be cut into shards: trade by instrument, the others by contender."""
+SHARDS_MAX: Final = 64
 _LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -61,6 +64,13 @@ class Pod(msgspec.Struct, frozen=True):
     of others; empty where the pod is the arena's own and hosts everybody's."""
     writes_journal: bool = False
     """Whether it also reads every stream whole, to write the session's journal."""
+    shard: tuple[int, int] = (0, 1)
+    """Which part of its stages it is, of how many: (k, n)."""
+
+    @property
+    def is_part(self) -> bool:
+        """Say whether other pods host the same stages for other contenders or instruments."""
+        return self.shard[1] > 1
 
     @property
     def output(self) -> str:
@@ -224,9 +234,35 @@ def check(topology: Topology) -> Topology:
         for pod in topology.pods
         if pod.contenders and set(pod.stages) - {"perceive", "decide"}
     ]
+    problems += _shard_problems(topology)
     if problems:
         raise SpecError(problems)
     return topology
+
+
+def _shard_problems(topology: Topology) -> list[Problem]:
+    """Return what is wrong with how stages are cut into shards: each part is there, once."""
+    problems: list[Problem] = []
+    for pod in topology.pods:
+        number, of = pod.shard
+        hosted = set(pod.stages)
+        whole = hosted & {"perceive", "score"} or ("decide" in hosted and hosted - {"decide"})
+        if not 0 <= number < of <= SHARDS_MAX:
+            what = f"{pod.name!r} is shard {number}/{of}"
+            do = f"count from 0 and below n, at most {SHARDS_MAX}"
+            problems.append(Problem(what, "pods", do))
+        elif pod.is_part and (whole or pod.contenders or pod.role):
+            do = "cut gate, trade and post, or decide alone, into shards"
+            problems.append(Problem(f"{pod.name!r} cannot be a shard", "pods", do))
+    for stage in SHARDED:
+        hosts = [pod for pod in topology.hosting(stage) if not pod.contenders]
+        found = sorted(pod.shard for pod in hosts)
+        wanted = [(k, len(hosts)) for k in range(len(hosts))]
+        if any(pod.is_part for pod in hosts) and found != wanted:
+            is_said = ", ".join(f"{k}/{n}" for k, n in found)
+            what = f"shards of {stage} are {is_said}"
+            problems.append(Problem(what, "pods", "give each of 0/n to n-1/n to one pod"))
+    return problems
 
 
 def streams(topology: Topology) -> tuple[Stream, ...]:
@@ -333,7 +369,8 @@ def turn_sources(topology: Topology, pod: Pod) -> tuple[Pod, ...]:
     A pod of named contenders runs their code, so it hears of orders by their own copies only, and
     not by the turns of the trading side, in which everybody's orders are.
     """
-    hosted = set(pod.stages)
+    # Of a stage that it hosts in part, the other parts are elsewhere.
+    hosted = set[Stage]() if pod.is_part else set(pod.stages)
     needed = {source for stage in pod.stages for source in _SOURCES[stage]} - hosted
     if pod.contenders:
         needed &= {"perceive"}

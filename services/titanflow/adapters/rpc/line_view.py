@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from titanflow.adapters.rpc.ports import Board, Holding, LiveOrder, Portfolio
-from titanflow.adapters.rpc.refusal import not_ready
+from titanflow.adapters.rpc.refusal import absent, not_ready
 from titanflow.core.base.ident import Id
 from titanflow.core.execution.desk import Trade
 from titanflow.core.facts import Bar, Fact, Fill, KillRuling, Order, OrderUpdate, Standing
@@ -53,7 +53,10 @@ class LineView:
         score: Score | None = None,
         gate: Gate | None = None,
         trade: Trade | None = None,
+        shown: frozenset[str] | None = None,
     ) -> None:
+        """Take the stages; *shown* are the contenders of this shard, None where it is whole."""
+        self._shown = shown
         self._ground, self._policies = ground, policies
         self._post, self._score, self._gate, self._trade = post, score, gate, trade
         self.names = Vocabulary(
@@ -121,6 +124,8 @@ class LineView:
         return await self._between(lambda: self._portfolio(contender))
 
     def _portfolio(self, contender: str) -> Portfolio:
+        if self._shown is not None and contender not in self._shown:
+            raise absent(f"another shard keeps the books of {contender}")
         post, c = self._opened(), self.names.contenders.index(contender)
         holdings, net = [], 0
         for instrument in self._ground.instruments:

@@ -49,6 +49,9 @@ from titanflow.core.venue.book import Ticket
 from titanflow.core.venue.fills import charge, fee_of, latency_ns
 from titanflow.core.venue.paper import CANCEL, NEW, REPLACE, Paper, PaperState
 
+_STAGE = b"trade"
+_COMMON = (CancelOrders, KillSwitch, Lapse)
+"""Facts that every shard of execution hears and answers."""
 CORPORATE_ACTION = 0
 BROKER_OPTION = 4
 """ExecRestatementReason(378): why an order was cancelled that nobody asked to cancel."""
@@ -61,7 +64,7 @@ STOPPED = "KILL:EPOCH"
 class _State(msgspec.Struct, array_like=True):
     """What the desk remembers, for snapshots."""
 
-    epoch: int
+    epochs: list[int]
     sent: int
     splits: dict[str, int]
     lapsed: bool
@@ -78,8 +81,19 @@ class Trade:
         {Verdict, Bar, Split, CancelOrders, KillSwitch, KillRuling, Lapse}
     )
 
-    def __init__(self, ground: Ground, members: Mapping[str, Sequence[int]] | None = None) -> None:
-        """Take the ground, and whom each policy binds: a kill switch may name a policy."""
+    def __init__(
+        self,
+        ground: Ground,
+        members: Mapping[str, Sequence[int]] | None = None,
+        *,
+        shard: int = 0,
+        gates: Sequence[int] = (),
+    ) -> None:
+        """Take the ground, and whom each policy binds: a kill switch may name a policy.
+
+        Where execution is cut into shards, *shard* is this one's number. Where risk is, *gates* is
+        the shard of each contender.
+        """
         self._ground = ground
         self._owners = ground.entrant_index()
         self._symbols = ground.symbol_index()
@@ -91,10 +105,15 @@ class Trade:
         self._rates = tuple(i.fees for i in ground.instruments)
         self._tick_values = tuple(i.tick_value for i in ground.instruments)
         self._sent = 0
-        self._epoch = 0
+        self._common = f"trade/{shard}".encode() if shard else _STAGE
+        """Names what other shards may say something to as well."""
+        self._stage = _STAGE
+        self._gates = tuple(gates) or (0,) * len(ground.entrants)
+        self._epochs = [0] * (max(self._gates, default=0) + 1)
+        """The last ruling of each shard of risk."""
         self._lapsed = False
         """Whether there is no fresh lease: the last hop looks for itself."""
-        self._stops = Stops(ground, members or {})
+        self._stops = Stops(ground, members or {}, len(self._epochs))
         self._splits: dict[str, int] = {}
         """Time of the last split of each symbol: an order from before it has other lots."""
         self._cause = NO_ID
@@ -109,10 +128,12 @@ class Trade:
             if paper.idle(fact):
                 return ()
             self._cause, self._seen, self._said = fact.id, fact.at, []
+            self._stage = _STAGE
             paper.trade(fact)
             said, self._said = self._said, []
             return said
         self._cause, self._seen, self._said = fact.id, fact.at, []
+        self._stage = self._common if isinstance(fact, _COMMON) else _STAGE
         match fact:
             case Verdict():
                 if fact.outcome is Outcome.ALLOW:
@@ -129,7 +150,7 @@ class Trade:
             case KillSwitch():
                 self._on_switch(fact)
             case KillRuling():
-                self._epoch = max(self._epoch, fact.epoch)
+                self._epochs[fact.shard] = max(self._epochs[fact.shard], fact.epoch)
                 self._stops.rule(fact)
             case _:
                 raise InvariantError(f"trade does not consume {type(fact).__name__}")
@@ -163,7 +184,7 @@ class Trade:
         """Return the state."""
         papers = [paper.dump() for paper in self._floor]
         state = _State(
-            self._epoch,
+            self._epochs,
             self._sent,
             self._splits,
             self._lapsed,
@@ -179,9 +200,9 @@ class Trade:
         Raises: ValueError or InvariantError if it is none of this ground.
         """
         state = msgspec.msgpack.decode(snapshot, type=_State)
-        if len(state.papers) != len(self._floor):
+        if len(state.papers) != len(self._floor) or len(state.epochs) != len(self._epochs):
             raise ValueError("the snapshot belongs to another ground")
-        self._epoch, self._sent = state.epoch, state.sent
+        self._epochs, self._sent = state.epochs, state.sent
         self._splits, self._lapsed = state.splits, state.lapsed
         self._stops.load(state.stops)
         self._tickets.clear()
@@ -280,9 +301,9 @@ class Trade:
         """Return why nothing new may pass, or an empty string."""
         if self._lapsed:
             return LAPSED
-        if verdict.kill_epoch < self._epoch:
-            return STOPPED
         owner = self._owners[verdict.contender]
+        if verdict.kill_epoch < self._epochs[self._gates[owner]]:
+            return STOPPED
         return STOPPED if self._stops.over(owner, verdict.symbol) else ""
 
     def _on_switch(self, request: KillSwitch) -> None:
@@ -392,4 +413,4 @@ class Trade:
         )  # fmt: skip
 
     def _next_id(self) -> Id:
-        return derive(self._cause, b"trade", len(self._said))
+        return derive(self._cause, self._stage, len(self._said))

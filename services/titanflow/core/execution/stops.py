@@ -29,6 +29,8 @@ class Stop(msgspec.Struct, frozen=True, array_like=True):
 
     contenders: tuple[int, ...] | None
     symbols: tuple[str, ...] | None
+    rulings: int = 1
+    """How many rulings it still waits for."""
 
     def covers(self, contender: int, symbol: str) -> bool:
         """Say whether an order is within reach."""
@@ -47,7 +49,15 @@ class StopsState(msgspec.Struct, array_like=True):
 class Stops:
     """The requests without a ruling. *members* says whom each policy binds."""
 
-    def __init__(self, ground: Ground, members: Mapping[str, Sequence[int]]) -> None:
+    def __init__(
+        self, ground: Ground, members: Mapping[str, Sequence[int]], gates: int = 1
+    ) -> None:
+        """Take the ground, whom each policy binds, and how many shards of risk there are.
+
+        Each of them rules for its own contenders, so a request stops until all have ruled; about
+        one contender only one does.
+        """
+        self._gates = gates
         self._names, self._symbols = ground.entrant_index(), ground.symbol_index()
         self._members = members
         self._open: dict[Id, Stop] = {}
@@ -55,18 +65,26 @@ class Stops:
 
     def hear(self, request: KillSwitch) -> Stop | None:
         """Take a request; return what it stops, or None if that is nothing, or ruled on before."""
-        if request.id in self._early:
+        due = 1 if request.scope is KillScope.CONTENDER else self._gates
+        while request.id in self._early:
             self._early.remove(request.id)
+            due -= 1
+        if due < 1:
             return None
         stop = self._reach(request)
         if stop is not None:
-            self._open[request.id] = stop
+            stop = self._open[request.id] = msgspec.structs.replace(stop, rulings=due)
         return stop
 
     def rule(self, ruling: KillRuling) -> None:
-        """Take a ruling: its request stops nothing by itself any more."""
-        if self._open.pop(ruling.cause, None) is None:
+        """Take a ruling: with the last one its request stops nothing by itself any more."""
+        stop = self._open.get(ruling.cause)
+        if stop is None:
             self._early.append(ruling.cause)
+        elif stop.rulings > 1:
+            self._open[ruling.cause] = msgspec.structs.replace(stop, rulings=stop.rulings - 1)
+        else:
+            del self._open[ruling.cause]
 
     def over(self, contender: int, symbol: str) -> bool:
         """Say whether an order would be stopped."""

@@ -25,7 +25,11 @@ class KillSwitch(Fact, frozen=True, array_like=True, tag=True, gc=False):
 
 
 class KillRuling(Fact, frozen=True, array_like=True, tag=True, gc=False):
-    """What came of a KillSwitch request (`cause`): accepted or refused, why, and the new epoch."""
+    """What came of a KillSwitch request (`cause`): accepted or refused, why, and the new epoch.
+
+    Where risk is cut into shards each rules for its own contenders and counts its own epochs;
+    `shard` says which one this is.
+    """
 
     scope: KillScope
     name: str
@@ -33,6 +37,7 @@ class KillRuling(Fact, frozen=True, array_like=True, tag=True, gc=False):
     engaged: bool
     text: str
     epoch: int
+    shard: int = 0
 
 
 class StateChange(Fact, frozen=True, array_like=True, tag=True, gc=False):

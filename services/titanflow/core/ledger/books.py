@@ -20,7 +20,7 @@ from titanflow.core.base.ident import NO_ID, Id, digest
 from titanflow.core.base.instant import NS_PER_DAY, session_day
 from titanflow.core.base.recent import Recent
 from titanflow.core.facts import Bar, Dividend, Entry, Fact, Fill, Split
-from titanflow.core.ledger.chart import INDEX, Posting, entry
+from titanflow.core.ledger.chart import INDEX, STAGE, Posting, entry
 from titanflow.core.ports import IntArray
 from titanflow.core.spec.ground import Ground
 from titanflow.core.spec.words import Account, Occasion
@@ -48,8 +48,11 @@ class Post:
     name = "post"
     consumes: frozenset[type[Fact]] = frozenset({Fill, Bar, Split, Dividend})
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: Ground, shard: int = 0) -> None:
+        """Take the ground, and this shard's number where the ledger is cut into shards."""
         self._ground = ground
+        self._common = STAGE + f"/{shard}".encode() if shard else STAGE
+        """Names what other shards may say something to as well."""
         self._names = tuple(entrant.name for entrant in ground.entrants)
         self._contenders = ground.entrant_index()
         self._instruments = ground.symbol_index()
@@ -224,8 +227,11 @@ class Post:
         occasion: Occasion,
     ) -> Sequence[Entry]:
         names = self._names
+        own = occasion in {Occasion.FILL, Occasion.CAPITAL}
+        stage = STAGE if own else self._common
         return [
-            entry(posting, names, where, when, n, occasion) for n, posting in enumerate(postings)
+            entry(posting, names, where, when, n, occasion, stage)
+            for n, posting in enumerate(postings)
         ]
 
     def _beside(self) -> bytes:

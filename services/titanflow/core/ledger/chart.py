@@ -31,8 +31,11 @@ def entry(
     when: tuple[Id, int, int],
     ordinal: int,
     occasion: Occasion,
+    stage: bytes = STAGE,
 ) -> Entry:
     """Return *posting* as a fact; *where* is currency and symbol, *when* is cause, at and seen.
+
+    Its id is that of number *ordinal* of what *stage* says because of the cause.
 
     Whatever the occasion, what is charged for borrowing says so.
     """
@@ -41,7 +44,7 @@ def entry(
         occasion = Occasion.BORROW
     cause, at, seen = when
     return Entry(
-        derive(cause, STAGE, ordinal),
+        derive(cause, stage, ordinal),
         cause,
         at,
         seen,

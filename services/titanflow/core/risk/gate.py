@@ -61,15 +61,18 @@ class _State(msgspec.Struct, array_like=True):
 
 
 class Gate:
-    """The stage; *policies* maps the name of each RiskPolicy to its spec."""
+    """The stage; *policies* maps the name of each RiskPolicy to its spec.
+
+    Where risk is cut into shards, *shard* is this one's number: what it says is named by it.
+    """
 
     name = "gate"
     consumes: frozenset[type[Fact]] = frozenset(
         {Intent, Fill, Order, OrderUpdate, Bar, Split, Entry, KillSwitch, Lapse}
     )
 
-    def __init__(self, ground: Ground, policies: Mapping[str, PolicySpec]) -> None:
-        self._setting = Setting(ground, policies)
+    def __init__(self, ground: Ground, policies: Mapping[str, PolicySpec], shard: int = 0) -> None:
+        self._setting = Setting(ground, policies, shard)
         self._gate = self._setting.gate
         self._judge = Judge(self._setting)
         self._reaction = Reaction(self._setting)

@@ -128,6 +128,7 @@ class Reaction:
                 engaged=request.engaged,
                 text=refusal or request.reason,
                 epoch=setting.board.epoch,
+                shard=setting.shard,
             )
         ]
         if refusal:
@@ -195,6 +196,7 @@ class Reaction:
                     engaged=True,
                     text=f"BREACH:{text}",
                     epoch=self._setting.board.epoch,
+                    shard=self._setting.shard,
                 )
                 return [ruling, *self._stop(cause, (c,), (), KillAction.CANCEL_ALL, text)]
 

@@ -7,7 +7,7 @@ count. This is that common ground, made once from ground and policies; it decide
 from __future__ import annotations
 
 from titanflow.core.base.ident import NO_ID, Id, derive
-from titanflow.core.facts import Fact
+from titanflow.core.facts import Entry, Fact, Fill, Intent
 from titanflow.core.risk.exposure import Holds
 from titanflow.core.risk.kill import KillBoard, Switches
 from titanflow.core.risk.policy import Policies, check_policies, houses_of, law_of, members_of
@@ -15,6 +15,9 @@ from titanflow.core.spec.ground import Ground
 from titanflow.core.spec.words import TradingState
 from titanflow.native.gate import Gate as NativeGate
 
+_STAGE = b"gate"
+_OWN = (Entry, Fill, Intent)
+"""Facts of one contender, which one shard only hears."""
 LAPSED = "KILL:Lease"
 """What a refusal without a fresh lease says."""
 STATES = (TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED)
@@ -24,8 +27,11 @@ STATES = (TradingState.ACTIVE, TradingState.REDUCING, TradingState.HALTED)
 class Setting:
     """What verdicts and reactions stand on."""
 
-    def __init__(self, ground: Ground, policies: Policies) -> None:
+    def __init__(self, ground: Ground, policies: Policies, shard: int = 0) -> None:
         check_policies(ground, policies)
+        self.shard = shard
+        self._common = f"gate/{shard}".encode() if shard else _STAGE
+        """Names what other shards may say something to as well."""
         self.ground = ground
         self.symbols = ground.symbol_index()
         self.names = ground.entrant_index()
@@ -71,7 +77,8 @@ class Setting:
         if cause.id != self._cause:
             self._cause, self._ordinal = cause.id, 0
         self._ordinal += 1
-        return derive(cause.id, b"gate", self._ordinal - 1)
+        stage = _STAGE if isinstance(cause, _OWN) else self._common
+        return derive(cause.id, stage, self._ordinal - 1)
 
     def state(self, contender: int) -> TradingState:
         """Return the trading state."""
