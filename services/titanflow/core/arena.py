@@ -210,7 +210,7 @@ class Stages:
     @cached_property
     def contenders(self) -> frozenset[str]:
         """Give the names of this shard's contenders."""
-        bound = {} if self.layout.decides else self._policies
+        bound: Mapping[str, PolicySpec] = {} if self.layout.decides else self._policies
         mine = shares(self.ground, bound, self.layout.of)
         number = self.layout.number
         return frozenset(e.name for e in self.ground.entrants if mine[e.index] == number)

@@ -101,20 +101,24 @@ def shape(
             ),
         ),
     }[kind]
-    roles = [Pod(GATEWAY, role="gateway"), Pod("governance", role="governance")]
-    if not lock_step:
-        roles.append(Pod(SENTINEL, role="sentinel"))
-    if models:
-        roles.append(Pod("serving", role="serving"))
     return check(
         Topology(
             arena,
-            (*roles, *pods),
+            (*_roles(lock_step=lock_step, models=models), *pods),
             replay_clock=True,
             leases=not lock_step,
             lock_step=lock_step,
         )
     )
+
+
+def _roles(*, lock_step: bool, models: bool) -> tuple[Pod, ...]:
+    roles = [Pod(GATEWAY, role="gateway"), Pod("governance", role="governance")]
+    if not lock_step:
+        roles.append(Pod(SENTINEL, role="sentinel"))
+    if models:
+        roles.append(Pod("serving", role="serving"))
+    return tuple(roles)
 
 
 def _shards(name: str, stages: tuple[Stage, ...], count: int) -> tuple[Pod, ...]:

@@ -17,8 +17,9 @@ from titanflow.core.base.chance import chance_bits
 from titanflow.core.base.errors import InvariantError
 from titanflow.core.base.ident import NO_ID, Id, derive, digest
 from titanflow.core.execution import lifecycle
+from titanflow.core.execution import state as desk
 from titanflow.core.execution.lifecycle import next_status
-from titanflow.core.execution.stops import Stops, StopsState
+from titanflow.core.execution.stops import Stops
 from titanflow.core.facts import (
     Bar,
     CancelOrders,
@@ -47,30 +48,11 @@ from titanflow.core.spec.words import (
 )
 from titanflow.core.venue.book import Ticket
 from titanflow.core.venue.fills import charge, fee_of, latency_ns
-from titanflow.core.venue.paper import CANCEL, NEW, REPLACE, Paper, PaperState
+from titanflow.core.venue.paper import CANCEL, NEW, REPLACE, Paper
 
 _STAGE = b"trade"
 _COMMON = (CancelOrders, KillSwitch, Lapse)
 """Facts that every shard of execution hears and answers."""
-CORPORATE_ACTION = 0
-BROKER_OPTION = 4
-"""ExecRestatementReason(378): why an order was cancelled that nobody asked to cancel."""
-UNASKED = -1
-LAPSED = "KILL:Lease"
-STOPPED = "KILL:EPOCH"
-"""Why a verdict of before a kill switch is refused."""
-
-
-class _State(msgspec.Struct, array_like=True):
-    """What the desk remembers, for snapshots."""
-
-    epochs: list[int]
-    sent: int
-    splits: dict[str, int]
-    lapsed: bool
-    stops: StopsState
-    tickets: list[Ticket]
-    papers: list[PaperState]
 
 
 class Trade:
@@ -139,14 +121,14 @@ class Trade:
                 if fact.outcome is Outcome.ALLOW:
                     self._on_verdict(fact)
             case CancelOrders():
-                self._cancel_all(fact.contender, fact.symbol, BROKER_OPTION, fact.text)
+                self._cancel_all(fact.contender, fact.symbol, desk.BROKER_OPTION, fact.text)
             case Split():
                 self._splits[fact.symbol] = fact.at
-                self._cancel_all("", fact.symbol, CORPORATE_ACTION, "SPLIT")
+                self._cancel_all("", fact.symbol, desk.CORPORATE_ACTION, "SPLIT")
             case Lapse():
                 self._lapsed = fact.stale
                 if fact.stale:
-                    self._cancel_all("", "", BROKER_OPTION, LAPSED)
+                    self._cancel_all("", "", desk.BROKER_OPTION, desk.LAPSED)
             case KillSwitch():
                 self._on_switch(fact)
             case KillRuling():
@@ -183,7 +165,7 @@ class Trade:
     def dump(self) -> bytes:
         """Return the state."""
         papers = [paper.dump() for paper in self._floor]
-        state = _State(
+        state = desk.DeskState(
             self._epochs,
             self._sent,
             self._splits,
@@ -199,7 +181,7 @@ class Trade:
 
         Raises: ValueError or InvariantError if it is none of this ground.
         """
-        state = msgspec.msgpack.decode(snapshot, type=_State)
+        state = msgspec.msgpack.decode(snapshot, type=desk.DeskState)
         if len(state.papers) != len(self._floor) or len(state.epochs) != len(self._epochs):
             raise ValueError("the snapshot belongs to another ground")
         self._epochs, self._sent = state.epochs, state.sent
@@ -295,16 +277,16 @@ class Trade:
             (arrives_at, turn, ticket.number, action, verdict.quantity_lots, limit)
         )
         asked = lifecycle.PENDING_CANCEL if cancels else lifecycle.PENDING_REPLACE
-        self._update(ticket, verdict.at, asked, UNASKED, "")
+        self._update(ticket, verdict.at, asked, desk.UNASKED, "")
 
     def _stopped(self, verdict: Verdict) -> str:
         """Return why nothing new may pass, or an empty string."""
         if self._lapsed:
-            return LAPSED
+            return desk.LAPSED
         owner = self._owners[verdict.contender]
         if verdict.kill_epoch < self._epochs[self._gates[owner]]:
-            return STOPPED
-        return STOPPED if self._stops.over(owner, verdict.symbol) else ""
+            return desk.STOPPED
+        return desk.STOPPED if self._stops.over(owner, verdict.symbol) else ""
 
     def _on_switch(self, request: KillSwitch) -> None:
         """Stop what a kill switch names before risk has ruled on it."""
@@ -315,7 +297,7 @@ class Trade:
         for ticket in self.tickets():
             if stop.covers(ticket.owner, ticket.symbol):
                 paper = self._floor[ticket.instrument]
-                paper.cancel(ticket, self._seen, BROKER_OPTION, text)
+                paper.cancel(ticket, self._seen, desk.BROKER_OPTION, text)
         for paper in self._floor:
             paper.tidy()
 
@@ -331,7 +313,7 @@ class Trade:
     def accepted(self, ticket: Ticket, at: int) -> None:
         """Say that the venue has the order."""
         ticket.accepted = True
-        self._update(ticket, at, lifecycle.ACCEPTED, UNASKED, "")
+        self._update(ticket, at, lifecycle.ACCEPTED, desk.UNASKED, "")
 
     def executed(
         self, ticket: Ticket, lots: int, price: int, at: int, *, maker: bool, counter: Ticket | None
@@ -360,7 +342,7 @@ class Trade:
 
     def expired(self, ticket: Ticket, at: int) -> None:
         """Say that an order's time in force is over."""
-        self._update(ticket, at, lifecycle.EXPIRED, UNASKED, "")
+        self._update(ticket, at, lifecycle.EXPIRED, desk.UNASKED, "")
 
     def rejected(self, ticket: Ticket, at: int, text: str) -> None:
         """Say that the venue did not take an order."""
@@ -370,7 +352,7 @@ class Trade:
     def replaced(self, ticket: Ticket, quantity: int, limit: int, at: int) -> None:
         """Say that an order has new terms."""
         ticket.quantity, ticket.limit = quantity, limit
-        self._update(ticket, at, lifecycle.REPLACED, UNASKED, "")
+        self._update(ticket, at, lifecycle.REPLACED, desk.UNASKED, "")
 
     def refused(self, ticket: Ticket, at: int, text: str) -> None:
         """Say that a replace was refused and the order goes on as it was."""

@@ -11,8 +11,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from titanflow.core.base.ident import Id
-from titanflow.core.base.recent import Recent
+from titanflow.core.base.recent import RecentNames
 from titanflow.core.facts import RISK_PREFIX, Intent, Verdict, verdict_on
 from titanflow.core.risk.exposure import Hold
 from titanflow.core.risk.policy import TIFS, TYPES
@@ -47,7 +46,7 @@ Sent = tuple[int, int, int, int, int]
 class MemoryState(msgspec.Struct, array_like=True):
     """What is remembered of allowed orders, for snapshots."""
 
-    clients: list[list[Id]]
+    clients: list[bytes]
     sent: list[tuple[Sent, int]]
 
 
@@ -65,7 +64,7 @@ class Judge:
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
-        self._clients = [Recent(CLIENT_IDS_REMEMBERED) for _ in setting.ground.entrants]
+        self._clients = [RecentNames(CLIENT_IDS_REMEMBERED) for _ in setting.ground.entrants]
         self._sent: dict[Sent, int] = {}
         self.listener: Callable[[Verdict, Asked], None] | None = None
 
@@ -183,7 +182,7 @@ class Judge:
 
     def _is_duplicate(self, intent: Intent, c: int, i: int) -> bool:
         name = intent.client_order_id
-        if Id(name.encode()) in self._clients[c] or self._setting.holds.of_client(c, name):
+        if name in self._clients[c] or self._setting.holds.of_client(c, name):
             return True
         window = self._setting.laws[c].duplicate_window_ns
         if not window:
@@ -194,7 +193,7 @@ class Judge:
     def _remember(self, intent: Intent, c: int, i: int) -> None:
         if intent.origin is Origin.RISK:
             return
-        self._clients[c].add(Id(intent.client_order_id.encode()))
+        self._clients[c].add(intent.client_order_id)
         laws = self._setting.laws
         if not laws[c].duplicate_window_ns:
             return
@@ -249,11 +248,9 @@ class Judge:
     def dump(self) -> MemoryState:
         """Return what is remembered."""
         # In the order of arrival, because the oldest go first.
-        return MemoryState(
-            [recent.oldest_first() for recent in self._clients], list(self._sent.items())
-        )
+        return MemoryState([names.dump() for names in self._clients], list(self._sent.items()))
 
     def load(self, state: MemoryState) -> None:
         """Take over what `dump` returned."""
-        self._clients = [Recent(CLIENT_IDS_REMEMBERED, kept) for kept in state.clients]
+        self._clients = [RecentNames(CLIENT_IDS_REMEMBERED, kept) for kept in state.clients]
         self._sent = dict(state.sent)
