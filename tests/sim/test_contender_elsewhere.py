@@ -68,6 +68,19 @@ def test_what_holds_in_one_process_only_is_caught(tmp_path: Path, module: str, l
     assert "view.chance()" in found[NAME]
 
 
+def test_the_clock_is_moved_also_where_the_folder_is_relative_or_a_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lean = f"datetime.now().timestamp() < {SOON}"
+    assert {NAME} == set(checked(tmp_path / "arena", "odd_place", lean))
+    (tmp_path / "link").symlink_to(tmp_path / "arena")
+    monkeypatch.chdir(tmp_path)
+    for folder in (Path("arena"), Path("link")):
+        results = check_contender(prepare(folder, None), "odd")
+
+        assert [NAME] == [each.name for each in results if not each.passed], folder
+
+
 def test_what_depends_on_the_view_alone_passes(tmp_path: Path) -> None:
     assert {} == checked(tmp_path / "arena", "odd_calm", "sorted({'b', 'a'})[0] == 'a'")
 

@@ -93,10 +93,10 @@ def main() -> int:
 
 def _move_clocks(folder: Path) -> None:
     """Let the modules below *folder*, and what they will import, see a clock that is ahead."""
-    moved = _moved()
+    moved, folder = _moved(), folder.resolve()  # -f may name a relative place, or a link
     for module in list(sys.modules.values()):
         file = getattr(module, "__file__", None)
-        if file and Path(file).is_relative_to(folder):
+        if file and Path(file).resolve().is_relative_to(folder):
             for name, value in list(vars(module).items()):
                 if id(value) in moved:
                     setattr(module, name, moved[id(value)])
