@@ -93,6 +93,38 @@ def test_what_is_not_there_ends_with_3_and_the_nearest_words(
     assert words in err
 
 
+def test_only_a_session_of_ours_that_has_ended_is_deleted(
+    command: Command, recorded: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign = tmp_path / "thesis"
+    shutil.copytree(recorded.session.path, foreign)
+    (recorded.session.path.parent / "link").symlink_to(foreign)
+    monkeypatch.chdir(foreign)
+    places = (str(foreign), ".", "./journal.tfj", "link")
+
+    codes = [command("session", "rm", "--yes", place)[0] for place in places]
+    (recorded.session.path.parent / "link").unlink()
+    with recorded.session.held():
+        card = recorded.session.card()
+        recorded.session.write_card(msgspec.structs.replace(card, status="Running"))
+        running = command("session", "rm", "--yes", recorded.session.name)
+        recorded.session.write_card(card)
+
+    assert [exits.USAGE] * 4 == codes
+    assert (foreign / sessions.JOURNAL).exists()
+    assert exits.USAGE == running[0]
+    assert "the session is running" in running[2]
+    assert recorded.session.journal.exists()
+
+
+def test_an_empty_name_names_no_session(command: Command, recorded: Result) -> None:
+    code, _, err = command("session", "rm", "--yes", "")
+
+    assert exits.NOT_FOUND == code
+    assert "no session ''" in err
+    assert recorded.session.journal.exists()
+
+
 def test_a_wrong_question_still_ends_with_2(command: Command) -> None:
     assert exits.USAGE == command("why", "xyz")[0]
     assert exits.USAGE == command("why", "--contender", "cross")[0]

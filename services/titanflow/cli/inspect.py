@@ -232,6 +232,7 @@ def session_size(name: str, output: Format) -> None:
 def session_rm(name: str, *, yes: bool) -> None:
     """Delete a session, after asking where somebody can answer."""
     session = sessions.find(name)
+    sessions.demand_removable(session)  # before anybody is asked
     if not yes:
         if not sys.stdin.isatty():
             fail(f"deleting {session.name} cannot be undone: add --yes", exits.USAGE)

@@ -172,7 +172,8 @@ def find(name: str) -> Session:
     known = sessions()
     if name == LATEST and known:
         return known[-1]
-    matches = [s for s in known if s.name == name] or [s for s in known if s.name.startswith(name)]
+    begun = [s for s in known if name and s.name.startswith(name)]  # every name begins with ""
+    matches = [s for s in known if s.name == name] or begun
     if len(matches) == 1:
         return matches[0]
     where = str(home() / "sessions")
@@ -185,8 +186,25 @@ def find(name: str) -> Session:
     raise NotFoundError([Problem(what, where, do if known else "start one with `titanflow up`")])
 
 
+def demand_removable(session: Session) -> None:
+    """Refuse to delete what runs, and folders that we did not make: they may hold other things.
+
+    Raises: SpecError with the reason.
+    """
+    root = home() / "sessions"
+    if session.path.is_symlink() or session.path.resolve().parent != root.resolve():
+        what, do = f"it is no session of {root}", "delete it by hand, or set TITANFLOW_HOME"
+        raise SpecError([Problem(what, str(session.path), do)])
+    if session.card().status == "Running":
+        raise SpecError([Problem("the session is running", session.name, "end it first")])
+
+
 def remove(session: Session) -> None:
-    """Delete a session's folder."""
+    """Delete a session's folder.
+
+    Raises: SpecError if it runs, or lies elsewhere than our sessions do.
+    """
+    demand_removable(session)
     shutil.rmtree(session.path)
 
 
