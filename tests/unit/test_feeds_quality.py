@@ -13,6 +13,7 @@ from titanflow.adapters.feeds import quality
 from titanflow.adapters.feeds.provider import RawBars, SplitAction
 from titanflow.adapters.feeds.quality import Judged, Rule, judge
 from titanflow.core.base.instant import NS_PER_DAY
+from titanflow.native.gate import Gate
 
 INSTRUMENT = ground(arena(("A",), BUNDLED)).instruments[0]
 GOOD = (10.0, 11.0, 9.0, 10.5, 100.0)
@@ -47,6 +48,21 @@ def test_a_bad_bar_is_kept_out_and_the_next_is_let_in(bad: tuple[float, ...], ru
     assert [rule] == rules(judged)
     assert START + 2 * NS_PER_DAY == judged.quarantined[0].at
     assert [1000, 1000] == judged.columns.open_ticks.tolist()
+
+
+@pytest.mark.parametrize("tick_value", [1, 10**6, 10**12])
+def test_the_highest_price_that_is_let_in_can_be_marked(tick_value: int) -> None:
+    instrument = msgspec.structs.replace(INSTRUMENT, tick_value=tick_value)
+    ticks = min(quality.TICKS_MAX, quality.LOT_VALUE_MAX // tick_value)
+    highest, beyond = ((n * instrument.tick_size / 1e8,) * 4 for n in (ticks, ticks * 2))
+
+    assert [] == rules(judge(raw((*highest, 100.0)), instrument, []))
+    assert [Rule.NOT_FINITE] == rules(judge(raw((*beyond, 100.0)), instrument, []))
+    gate = Gate(1, 1)
+    gate.arrays["facts"][0, 0] = tick_value
+    gate.mark(0, ticks, START, 1)
+    with pytest.raises(OverflowError, match="a mark of"):
+        gate.mark(0, ticks * 2, START, 1)
 
 
 @pytest.mark.parametrize(

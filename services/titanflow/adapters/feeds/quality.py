@@ -23,7 +23,11 @@ SPIKE_FACTOR = 20
 error of the data: far beyond what a market does in a bar, and less than what a price written in
 cents (100) or a missing decimal point does."""
 COUNT_MAX = 2**53
-"""Largest count of ticks or lots; beyond it a float does not hold every integer."""
+"""Largest count of lots; beyond it a float does not hold every integer."""
+TICKS_MAX = 2**46
+"""Highest price in ticks: the bound of book and gate, which refuse to count beyond it."""
+LOT_VALUE_MAX = 2**60
+"""Most that one lot may be worth, in minor units: the bound of the gate."""
 OFF_TICK = 1e-6
 """Part of a tick up to which a price counts as being on it: what floats lose in a division."""
 
@@ -97,7 +101,8 @@ def judge(raw: RawBars, instrument: Instrument, splits: Sequence[SplitAction]) -
 
 def _finite(raw: RawBars, instrument: Instrument) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     """Return which rows hold numbers that can be counted."""
-    price_max = COUNT_MAX * instrument.tick_size / MINOR_PER_UNIT
+    ticks_max = min(TICKS_MAX, LOT_VALUE_MAX // instrument.tick_value)
+    price_max = ticks_max * instrument.tick_size / MINOR_PER_UNIT
     volume_max = COUNT_MAX * instrument.lot_size / MINOR_PER_UNIT
     good = np.ones(len(raw), dtype=np.bool_)
     for values in (raw.open, raw.high, raw.low, raw.close):
