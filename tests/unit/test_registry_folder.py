@@ -172,6 +172,10 @@ CONTENDER_FLAWS = [
     ("tier: Paper", 'displayName: "a\\x7f"', "12: the text holds a control or invisible character"),
     ("tier: Paper", 'displayName: "a\\u200bb"', "12: the text holds a control or invisible"),
     ("tier: Paper", 'displayName: "a\\u202eb"', "12: the text holds a control or invisible"),
+    ("tier: Paper", 'replicas: "1"', "12: spec.replicas: a whole number is expected, not '1'; write"),
+    ("tier: Paper", "# note\u0085  tier: Shadow", "12: the text holds a control or invisible"),
+    ("tier: Paper", "# note\u2028  tier: Shadow", "12: the text holds a control or invisible"),
+    ("tier: Paper", "# note\u2029  tier: Shadow", "12: the text holds a control or invisible"),
     ("tier: Paper", 'displayName: "a\\xadb"', "12: the text holds a control or invisible"),
     ("tier: Paper", "tier: *none", "12: the alias *none is not known"),
     ("tier: Paper", "capital: &a [*a]", "12: the alias *a holds itself"),
@@ -220,6 +224,14 @@ def test_a_flaw_is_refused_at_its_line(place: Path, old: str, new: str, message:
 
     said = refused(place)
     assert any(line.startswith(f"f/cross.yaml:{message}") for line in said), said
+
+
+@pytest.mark.parametrize("number", ["0x1", "01", "99999999999999999999"])
+def test_who_wrote_no_quotes_is_not_told_to_remove_them(place: Path, number: str) -> None:
+    (place / "cross.yaml").write_text(CONTENDER.replace("tier: Paper", f"replicas: {number}"))
+
+    what = f"f/cross.yaml:12: spec.replicas: a whole number is expected, not '{number}'"
+    assert [what] == refused(place)
 
 
 def test_all_flaws_of_all_files_are_said_at_once(place: Path) -> None:

@@ -31,6 +31,8 @@ _INVISIBLE = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u180e\u200b-\u200f"
     "\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb\ufffe\uffff]"
 )
+_HIDDEN_BREAK = re.compile("[\x85\u2028\u2029]")
+"""Ends of line that no editor shows: what stands behind one in a comment would count."""
 _TRUE = frozenset({"true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON"})
 _FALSE = frozenset({"false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF"})
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
@@ -96,6 +98,11 @@ def documents(content: bytes) -> Iterator[Node | Flaw]:
         yield Flaw(
             1, f"the file is larger than {FILE_BYTES_MAX >> 20} MiB", "split it into several"
         )
+        return
+    hidden = _HIDDEN_BREAK.search(text)
+    if hidden is not None:
+        line = text.count("\n", 0, hidden.start()) + 1
+        yield Flaw(line, "the text holds a control or invisible character", "remove it")
         return
     builder = _Builder()
     try:

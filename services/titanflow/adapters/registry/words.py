@@ -205,8 +205,11 @@ def _shown(given: object) -> str:
 
 
 def _unquote(kind: str, given: object) -> str:
-    plain = isinstance(given, str) and (kind.startswith("int") or given in {"true", "false"})
-    return "write it without quotes" if plain else ""
+    if not isinstance(given, str):
+        return ""
+    # Other words for numbers (0x10, 010, twenty digits) are text without quotes as well.
+    whole = kind.startswith("int") and re.fullmatch(r"-?(0|[1-9][0-9]{0,15})", given)
+    return "write it without quotes" if whole or given in {"true", "false"} else ""
 
 
 def _word(spot: Spot, given: object) -> tuple[str, str]:
