@@ -117,6 +117,16 @@ def test_only_a_session_of_ours_that_has_ended_is_deleted(
     assert recorded.session.journal.exists()
 
 
+@pytest.mark.parametrize("option", ["-f", "--controls"])
+def test_a_session_that_is_derived_again_takes_no_other_manifests(
+    command: Command, option: str
+) -> None:
+    code, _, err = command("replay", "--from", "@latest", option, "nowhere")
+
+    assert exits.USAGE == code
+    assert "leave out -f and --controls" in err
+
+
 def test_an_empty_name_names_no_session(command: Command, recorded: Result) -> None:
     code, _, err = command("session", "rm", "--yes", "")
 

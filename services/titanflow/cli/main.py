@@ -231,6 +231,14 @@ def replay(
 ) -> None:
     """Run a folder of manifests over its data, as fast as the machine goes, and keep the record."""
     if source:
+        if folder is not None or controls is not None:
+            from titanflow.cli import exits
+            from titanflow.cli.output import fail
+
+            fail(
+                "--from takes manifests and requests from the session: leave out -f and --controls",
+                exits.USAGE,
+            )
         from titanflow.cli.live import replay_session
 
         replay_session(source, output, report)
