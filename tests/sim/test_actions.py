@@ -53,10 +53,21 @@ def test_the_actions_belong_to_the_digest_of_the_data(folder: Path) -> None:
     assert with_actions != prepare(folder, None).data()
 
 
+def test_a_byte_order_mark_is_no_part_of_the_header(folder: Path) -> None:
+    path = folder / "bars.actions.csv"
+    path.write_text(ROWS, encoding="utf-8-sig")
+
+    assert 2 == len(read_actions(path))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("symbol,date\n", "columns"),
+        (
+            ROWS + "AAA,2020-02-03,split,3,2,,board\n",
+            ":4: AAA is split on this day already, in line 3",
+        ),
         (HEADER + "AAA,yesterday,split,2,1,,x\n", ":2: write a UTC time"),
         (HEADER + "AAA,2020-01-20,merger,2,1,,x\n", ":2: unknown kind 'merger'"),
         (HEADER + "AAA,2020-01-20,split,0,1,,x\n", ":2: numerator and denominator"),

@@ -35,8 +35,9 @@ def read_actions(path: Path) -> tuple[Action, ...]:
     """
     problems: list[Problem] = []
     found: list[Action] = []
+    splits: dict[tuple[str, int], int] = {}
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file, strict=True)
             unknown = set(rows.fieldnames or ()) ^ _COLUMNS
             if unknown:
@@ -46,7 +47,10 @@ def read_actions(path: Path) -> tuple[Action, ...]:
                 if number > ACTIONS_MAX + 1:
                     raise SpecError([Problem(f"more than {ACTIONS_MAX:,} rows", str(path))])
                 try:
-                    found.append(_action(row))
+                    action = _action(row)
+                    found.append(action)
+                    if isinstance(action, SplitAction):
+                        _demand_first(splits, action, number)
                 except (ValueError, TypeError) as error:
                     problems.append(Problem(str(error), f"{path}:{number}"))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -54,6 +58,13 @@ def read_actions(path: Path) -> tuple[Action, ...]:
     if problems:
         raise SpecError(problems)
     return tuple(found)
+
+
+def _demand_first(splits: dict[tuple[str, int], int], split: SplitAction, line: int) -> None:
+    """Refuse a second split of an instrument on one day: a row that stands twice counts twice."""
+    first = splits.setdefault((split.symbol, split.ex_ns), line)
+    if first != line:
+        raise ValueError(f"{split.symbol} is split on this day already, in line {first}")
 
 
 def _action(row: dict[str, str]) -> Action:
