@@ -13,6 +13,7 @@ from titanflow.core.facts import Bar, Entry, Fill, Order, OrderUpdate, Standing,
 from titanflow.core.spec.words import OrdStatus, Outcome
 from titanflow.runtime.plan import prepare
 from titanflow.runtime.record import Result, record_session
+from titanflow.runtime.session import Session
 from titanflow.runtime.sim import Driver
 from titanflow.runtime.verify import Result as Found
 from titanflow.runtime.verify import verify
@@ -269,6 +270,23 @@ def test_an_interrupted_session_verifies_to_its_last_record(tmp_path: Path, home
 
     assert finding.result is Found.TORN
     assert finding.facts > 100
+
+
+@pytest.mark.parametrize("moment", ["write_card", "held"])
+def test_a_session_that_ends_before_its_record_leaves_nothing(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    plan = prepare(small_folder(tmp_path / "arena"), None)
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt, match="before anything"):
+        patch.setattr(Session, moment, stop)
+        record_session(plan)
+
+    assert [] == list((home / "sessions").iterdir())
+    assert record_session(plan).session.journal.exists()
 
 
 def test_a_session_without_events_is_refused(tmp_path: Path, home: Path) -> None:

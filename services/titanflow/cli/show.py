@@ -110,11 +110,9 @@ def _record(plan: Plan, seconds: float) -> Result:
 def _ended(work: Callable[[], Result]) -> Result:
     try:
         return work()
-    except KeyboardInterrupt:
-        fail(
-            "interrupted; the record up to here is kept: titanflow verify @latest",
-            exits.INTERRUPTED,
-        )
+    except KeyboardInterrupt as stop:
+        kept = "interrupted; the record up to here is kept: titanflow verify @latest"
+        fail(str(stop) or kept, exits.INTERRUPTED)
     except AdapterError as error:
         fail(str(error))
 

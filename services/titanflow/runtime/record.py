@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 import time
 from collections import deque
 from collections.abc import Callable
@@ -107,8 +108,17 @@ def record_session(
     """
     head = plan.head(plan.data())  # before anything is left behind, for the data may be refused
     session = sessions.create(plan.ground.arena)
-    with session.held():
-        return _recorded(plan, head, session, progress)
+    try:
+        with session.held():
+            return _recorded(plan, head, session, progress)
+    except BaseException as error:
+        if session.journal.exists():
+            raise
+        # A folder without a record would be @latest, and nothing that can be verified.
+        shutil.rmtree(session.path, ignore_errors=True)
+        if isinstance(error, KeyboardInterrupt):
+            raise KeyboardInterrupt("interrupted before anything was recorded") from None
+        raise
 
 
 def _recorded(
