@@ -49,6 +49,9 @@ def test_it_trades_on_its_answers_and_verifies(session: Result) -> None:
     finding = verify(session.session.journal, session.plan.folder)
 
     assert Found.VERIFIED is finding.result, finding.text
+    assert ["what models answered is taken as given: graphs are not run again"] == list(
+        finding.notes
+    )
     assert {Reply.OK} == {answer.reply for answer in answers}
     assert {"line-a", "line-b"} == {answer.contender for answer in answers}
     assert {"line-a", "line-b"} <= {f.contender for f in facts if isinstance(f, Fill)}

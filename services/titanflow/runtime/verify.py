@@ -301,6 +301,8 @@ def _prepare(
     source, why = plan.recorded_events(head.data)
     if source is None:
         notes.append(f"{why}: the recorded inputs are taken as given")
+    if head.bundles:
+        notes.append("what models answered is taken as given: graphs are not run again")
     if not head.topology:
         return _Rederivation(plan, source)
     try:
