@@ -281,9 +281,10 @@ def test_a_session_that_ends_before_its_record_leaves_nothing(
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt, match="before anything"):
+    with monkeypatch.context() as patch:
         patch.setattr(Session, moment, stop)
-        record_session(plan)
+        with pytest.raises(KeyboardInterrupt, match="before anything"):
+            record_session(plan)
 
     assert [] == list((home / "sessions").iterdir())
     assert record_session(plan).session.journal.exists()

@@ -172,7 +172,7 @@ CONTENDER_FLAWS = [
     ("tier: Paper", 'displayName: "a\\x7f"', "12: the text holds a control or invisible character"),
     ("tier: Paper", 'displayName: "a\\u200bb"', "12: the text holds a control or invisible"),
     ("tier: Paper", 'displayName: "a\\u202eb"', "12: the text holds a control or invisible"),
-    ("tier: Paper", 'replicas: "1"', "12: spec.replicas: a whole number is expected, not '1'; write"),
+    ("tier: Paper", 'replicas: "1"', "12: spec.replicas: a whole number is expected, not '1'; w"),
     ("tier: Paper", "# note\u0085  tier: Shadow", "12: the text holds a control or invisible"),
     ("tier: Paper", "# note\u2028  tier: Shadow", "12: the text holds a control or invisible"),
     ("tier: Paper", "# note\u2029  tier: Shadow", "12: the text holds a control or invisible"),
